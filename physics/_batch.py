@@ -1,0 +1,115 @@
+"""The loop over systems: rays, deposit, convolution. Serial, without the GIL."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from physics._jit import Array, Real, exact, vectorised
+from physics._vector import LANES
+from physics.convolve import PSF_FLOOR, Buffers, Plan, buffers, image, plan, set_transfer, spectrum
+from physics.deposit import RootGrid, Tables, root_grid, tables
+from physics.geometry import geometry
+from physics.plane import Numbers, integrate_plane
+from physics.psf import TABLE_STEPS
+from physics.quadtree import Job, Scratch, scratch
+from physics.rays import fit_matrix, prepare
+
+F32 = np.float32
+#: Integration error allowed per cell, in units of the source's flux.
+TOLERANCE = 1e-5
+
+
+class Constants(NamedTuple):
+    """Everything that is the same for all systems of one stamp size."""
+
+    numbers: Numbers
+    plan: Plan
+    tables: Tables
+    nodes: Array
+    matrix: Array
+
+
+def row_constants(n_pix: int, pixel_scale: float) -> Constants:
+    """Tables for stamps of n_pix pixels of pixel_scale arcsec."""
+    g = geometry(n_pix)
+    numbers = Numbers(n_pix, pixel_scale, g.n_grid, g.period, g.n_root, g.n_used, g.first_pixel, g.first_root)
+    return Constants(numbers, plan(g), tables(), *fit_matrix())
+
+
+def render_rows(
+    rows: Array,
+    lenses: Array,
+    sources: Array,
+    centers: Array,
+    fluxes: Array,
+    scales: Array,
+    wrapped: Array,
+    table: Array,
+    constants: Constants,
+    out: Array,
+    magnification: Array,
+    flux_in_stamp: Array,
+) -> None:
+    """Render the given rows into the outputs. scales, wrapped, table: the PSF in Fourier space (psf.py)."""
+    cutoff = float(np.flatnonzero(table > PSF_FLOOR)[-1] + 1) / TABLE_STEPS
+    _render_rows(
+        rows, lenses, sources, centers, fluxes, scales, wrapped, table, cutoff, constants, scratch(),
+        root_grid(constants.numbers.n_root, constants.numbers.n_used),
+        buffers(geometry(constants.numbers.n_pix), fluxes.shape[1]), out, magnification, flux_in_stamp,
+    )  # fmt: skip
+
+
+@exact
+def _render_rows(
+    rows: Array, lenses: Array, sources: Array, centers: Array, fluxes: Array, scales: Array, wrapped: Array,
+    table: Array, cutoff: float, constants: Constants, work: Scratch, roots: RootGrid, buf: Buffers,
+    out: Array, magnification: Array, flux_in_stamp: Array,
+) -> None:  # fmt: skip
+    numbers = constants.numbers
+    period, n_grid = numbers.period, numbers.n_grid
+    series = np.empty((2, constants.nodes.size))
+    known = np.full(fluxes.shape[1], -1.0)
+    reach = np.zeros(fluxes.shape[1], np.int64)
+    sums = np.empty(numbers.n_pix, np.float32)
+    step = 2.0 * math.pi / (period * numbers.pixel_scale)
+    for row in rows:
+        lens, source = lenses[row], sources[row]
+        rays = prepare(lens, source, constants.nodes, constants.matrix, series)
+        job = Job(rays, constants.tables, work, buf.grid, numbers.n_used, TOLERANCE)
+        total = integrate_plane(job, roots, lens, source, centers[row], numbers)
+        magnification[row] = total
+        lanes = min(int(cutoff / (step * scales[row].min())) + 2, n_grid // 2)
+        lanes = (lanes + LANES - 1) // LANES * LANES
+        spectrum(buf, constants.plan, n_grid, numbers.n_used, lanes)
+        for band in range(fluxes.shape[1]):
+            scale = scales[row, band]
+            transfer = buf.transfer[band]
+            if scale != known[band]:
+                known[band] = scale
+                reach[band] = min(int(cutoff / (step * scale)) + 2, n_grid // 2)
+                set_transfer(
+                    transfer, constants.plan.inverse_window, table, F32(TABLE_STEPS), F32(step * scale),
+                    reach[band], F32(1.0 / period**2),
+                )  # fmt: skip
+                transfer[0, 0] *= F32(1.0 - wrapped[row, band])
+            stamp = out[row, band]
+            image(
+                buf, constants.plan, transfer, n_grid, period, lanes, reach[band], numbers.first_pixel, stamp
+            )
+            flux_in_stamp[row, band] = _scale_image(stamp, F32(fluxes[row, band]), sums) / total
+
+
+@vectorised
+def _scale_image(stamp: Array, flux: Real, sums: Array) -> Real:
+    """Sum of the unit-flux stamp, which is then multiplied by flux. sums: scratch of n_pix."""
+    sums[:] = F32(0.0)
+    for j in range(stamp.shape[0]):
+        for i in range(stamp.shape[1]):
+            sums[i] += stamp[j, i]
+        for i in range(stamp.shape[1]):
+            stamp[j, i] *= flux
+    total = 0.0
+    for i in range(stamp.shape[1]):
+        total += sums[i]
+    return total

@@ -1,0 +1,53 @@
+"""Every numba option of the room, once, with its reason.
+
+`cache=True`        compile once per machine and state of the sources (see `physics._cache`).
+`nogil=True`        callers may run several renders in threads; nothing here starts one.
+`error_model=numpy` a division by zero gives inf instead of raising: the test for it keeps loops scalar.
+`fastmath`          only in ray loops, and only flags that do not reorder sums. `reassoc` is left out on
+                    purpose: it merges `x - lens` with later terms and loses the digits near a cusp.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numba.core import config
+
+#: For annotations: a number inside a kernel (float or np.float32; mypy cannot follow numba's types) and an
+#: array.
+Real = Any
+Array = np.ndarray
+
+_COMMON: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+
+def _jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """numba.njit with the room's own cache; other packages' functions keep theirs."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        before = config.CACHE_LOCATOR_CLASSES
+        config.CACHE_LOCATOR_CLASSES = "physics._cache.RoomCacheLocator"
+        try:
+            return numba.njit(**options)(function)
+        finally:
+            config.CACHE_LOCATOR_CLASSES = before
+
+    return decorate
+
+
+#: Double-precision set-up and bookkeeping: IEEE arithmetic as written.
+exact = _jit(**_COMMON)
+
+#: Loops over rays and pixels in float32. No NaN or infinity reaches them: arguments are validated,
+#: and every division has a positive denominator.
+vectorised = _jit(fastmath={"contract", "nsz", "arcp", "nnan", "ninf"}, **_COMMON)
+
+#: A formula used inside such a loop. It must be inlined, or the loop around it stays scalar.
+formula = _jit(
+    fastmath={"contract", "nsz", "arcp", "nnan", "ninf"}, error_model="numpy", cache=True, forceinline=True
+)
+
+#: Bookkeeping per cell. Called for real, each array it is handed would cost a struct copy and a reference
+#: count.
+inlined = _jit(forceinline=True, **_COMMON)

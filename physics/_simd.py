@@ -1,0 +1,71 @@
+"""exp2 and log2 in float32 from arithmetic alone, so that LLVM vectorises the loops that use them.
+
+numba's PyPI build has no vector math library: each call of libm would stay scalar (70 ns a ray
+instead of 4). Errors, measured over the arguments that occur and tested in tests/physics/test_simd.py:
+exp2 3e-7 relative, log2 4e-7 absolute.
+"""
+
+import numpy as np
+from numpy.polynomial import Polynomial
+
+from physics._jit import Real, formula
+
+F32 = np.float32
+
+
+def _chebyshev_fit(values: np.ndarray, nodes: np.ndarray, degree: int) -> tuple[np.float32, ...]:
+    """Monomial coefficients of the near-minimax polynomial through values at Chebyshev nodes."""
+    fit = Polynomial.fit(nodes, values, degree).convert(domain=[-1, 1])
+    return tuple(F32(c) for c in fit.coef)
+
+
+def _chebyshev_nodes(low: float, high: float, count: int = 200) -> np.ndarray:
+    return 0.5 * (low + high) + 0.5 * (high - low) * np.cos(np.pi * (np.arange(count) + 0.5) / count)
+
+
+_R = _chebyshev_nodes(-0.5, 0.5)
+_E0, _E1, _E2, _E3, _E4, _E5, _E6 = _chebyshev_fit(np.exp2(_R), _R, 6)
+_M = _chebyshev_nodes(np.sqrt(0.5) - 1, np.sqrt(2.0) - 1)
+_L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7, _L8 = _chebyshev_fit(np.log1p(_M) / np.log(2.0) / _M, _M, 8)
+
+_LOWEST = F32(-125.0)
+_ROUND = F32(12582912.0)  # 1.5 * 2**23: adding it leaves the nearest integer in the low bits
+_ROUND_BITS = np.int32(0x4B400000)
+_BIAS = np.int32(127)
+_MANTISSA_BITS = np.int32(23)
+_MANTISSA = np.int32(0x7FFFFF)
+_SQRT_HALF_BITS = np.int32(0x3F3504F3)
+_ONE = F32(1.0)
+
+
+@formula
+def exp2(x: Real) -> Real:
+    """2**x for x < 127; below -125 it stays at 2**-125, which is zero for every purpose here."""
+    x = max(x, _LOWEST)
+    shifted = x + _ROUND
+    r = x - (shifted - _ROUND)
+    p = _E6 * r + _E5
+    p = p * r + _E4
+    p = p * r + _E3
+    p = p * r + _E2
+    p = p * r + _E1
+    p = p * r + _E0
+    power = (np.float32(shifted).view(np.int32) - _ROUND_BITS + _BIAS) << _MANTISSA_BITS
+    return np.int32(power).view(np.float32) * p
+
+
+@formula
+def log2(x: Real) -> Real:
+    """log2(x) for normal x > 0."""
+    bits = np.float32(x).view(np.int32) - _SQRT_HALF_BITS
+    exponent = bits >> _MANTISSA_BITS
+    m = np.int32((bits & _MANTISSA) + _SQRT_HALF_BITS).view(np.float32) - _ONE
+    p = _L8 * m + _L7
+    p = p * m + _L6
+    p = p * m + _L5
+    p = p * m + _L4
+    p = p * m + _L3
+    p = p * m + _L2
+    p = p * m + _L1
+    p = p * m + _L0
+    return F32(exponent) + m * p

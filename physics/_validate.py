@@ -1,0 +1,60 @@
+"""Refuse a bad argument with its name and value. Every public function goes through here."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
+    """A finite real number in [low, high], as float."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+    x = float(value)
+    if not math.isfinite(x):
+        raise ValueError(f"{name} must be finite, got {value!r}")
+    if not low <= x <= high:
+        raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {value!r}")
+    return x
+
+
+def integer(name: str, value: Any, low: int, high: int) -> int:
+    """An integer in [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ValueError(f"{name} must be an integer, got {value!r}")
+    if not low <= value <= high:
+        raise ValueError(f"{name} must lie in [{low}, {high}], got {value!r}")
+    return int(value)
+
+
+def bands(name: str, values: Any, low: float, high: float) -> tuple[float, ...]:
+    """A non-empty tuple of numbers in [low, high], one per band."""
+    if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)) or len(values) == 0:
+        raise ValueError(f"{name} must be a sequence with one number per band, got {values!r}")
+    return tuple(number(f"{name}[{i}]", v, low, high) for i, v in enumerate(values))
+
+
+def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
+    """One of the allowed words."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+    return str(value)
+
+
+def column(name: str, values: Any, shape: tuple[int, ...], low: float, high: float) -> np.ndarray:
+    """A float64 array of the given shape with every element in [low, high]."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"{name} must be an array of real numbers, got dtype {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+    array = np.ascontiguousarray(array, dtype=np.float64)
+    bad = ~((array >= low) & (array <= high) & np.isfinite(array))
+    if bad.any():
+        where = tuple(int(k) for k in np.argwhere(bad)[0])
+        index = ", ".join(map(str, where))
+        raise ValueError(
+            f"{name}[{index}] must be finite and lie in [{low:g}, {high:g}], got {float(array[where])!r}"
+        )
+    return array

@@ -1,0 +1,70 @@
+"""Signal-to-noise of an added arc, and the photon noise of its light.
+
+The sky is never resampled: the coadd's own noise stays, only the noise of the added light is new.
+"""
+
+import math
+
+import numpy as np
+
+
+def _image(name: str, values: np.ndarray, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    array = np.asarray(values, dtype=np.float64)
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite, got {array[~np.isfinite(array)][0]!r}")
+    return array
+
+
+def _weights(invvar: np.ndarray, shape: tuple[int, ...], good: np.ndarray | None) -> np.ndarray:
+    weights = _image("invvar", invvar, shape)
+    if (weights < 0).any():
+        raise ValueError(f"invvar must not be negative, got {weights.min()!r}")
+    if good is None:
+        return weights
+    mask = np.asarray(good)
+    if mask.dtype != np.bool_ or mask.shape != shape:
+        raise ValueError(f"good must be a boolean array of shape {shape}, got {mask.dtype} {mask.shape}")
+    return np.where(mask, weights, 0.0)
+
+
+def matched_filter_snr(signal: np.ndarray, invvar: np.ndarray, good: np.ndarray | None = None) -> float:
+    """sqrt(sum s^2 invvar): the S/N of a signal of known shape in uncorrelated noise.
+
+    signal: nmgy per pixel. invvar: 1/nmgy^2, 0 where there is no data. good: True where a pixel counts.
+    """
+    s = _image("signal", signal)
+    return math.sqrt(float(np.sum(s * s * _weights(invvar, s.shape, good))))
+
+
+def peak_snr(signal: np.ndarray, invvar: np.ndarray, good: np.ndarray | None = None) -> float:
+    """max(s sqrt(invvar)) over the pixels that count; 0 where none does. Units as in `matched_filter_snr`."""
+    s = _image("signal", signal)
+    return max(0.0, float(np.max(s * np.sqrt(_weights(invvar, s.shape, good)), initial=0.0)))
+
+
+def add_poisson_noise(
+    signal: np.ndarray, invvar: np.ndarray, gain: float, rng: np.random.Generator | int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Photon noise of added light: (noisy signal, updated invvar), both float64.
+
+    signal: nmgy per pixel, not negative (rounding below zero of 1e-6 of the peak is cut to 0).
+    invvar: 1/nmgy^2 of the image it is added to; 0 stays 0.
+    gain: effective gain, photo-electrons per nmgy over the whole exposure stack of the band.
+    rng: a generator, or the seed of a counter-based Philox generator: the same seed gives the same noise
+    anywhere.
+
+    A pixel of signal s holds N ~ Poisson(s gain) electrons and becomes N / gain; its variance grows by s /
+    gain.
+    """
+    s = _image("signal", signal)
+    weights = _weights(invvar, s.shape, None)
+    if not (math.isfinite(gain) and gain > 0):
+        raise ValueError(f"gain must be positive and finite, got {gain!r}")
+    if (s < -1e-6 * np.abs(s).max(initial=0.0)).any():
+        raise ValueError(f"signal must not be negative, got {s.min()!r}")
+    s = np.clip(s, 0.0, None)
+    generator = rng if isinstance(rng, np.random.Generator) else np.random.Generator(np.random.Philox(rng))
+    noisy = generator.poisson(s * gain) / gain
+    return noisy, weights / (1.0 + weights * s / gain)

@@ -1,0 +1,91 @@
+"""Which rule integrates a cell: the decision per cell, from one ray and the analytic Jacobian, no trial
+sampling.
+
+For a cell of side h at theta the source plane is crossed by at most
+  D = h / sqrt2 |J|_F + h^2 / 4 |grad J|        (source units, R = 1 at r_eff; J = d source / d theta)
+and the log-brightness changes by at most d = (b/n) R^(1/n) 2 D / R. A Gauss-Legendre rule of m nodes per axis
+integrates exp(d s), |s| < 1/2, with relative error d^2/24, d^4/4320, d^6/2.016e6, d^8/1.778e9 for m = 1..4
+(Abramowitz & Stegun 25.4.30). The smallest rule whose error, times the largest brightness the cell can hold,
+is below `tolerance` (in units of the source's flux) is taken; a cell that no rule serves is split in four.
+Near the source's cusp (D / R large) the expansion does not hold and higher rules are asked for or the cell is
+split; a cell that touches the lens centre, where the Jacobian jumps, is always split.
+"""
+
+import math
+
+import numpy as np
+
+from physics._jit import Array, Real, vectorised
+from physics._simd import exp2, log2
+from physics.rays import _ONE, _TINY, _TWO, Rays, _to_source
+
+F32 = np.float32
+_ZERO, _QUARTER = F32(0.0), F32(0.25)
+_HALF_DIAGONAL = F32(math.sqrt(0.5))
+_HALF_LOG2E = F32(0.5 / math.log(2.0))
+_CENTRE_REACH = F32(0.8)
+_SPLIT = F32(1e3)
+_ERROR_1, _ERROR_2 = F32(1 / 24), F32(1 / 4320)
+_ERROR_3, _ERROR_4 = F32(1 / 2.016e6), F32(1 / 1.778e9)
+#: D / R up to which the rules of 2, 3 and 4 nodes are trusted.
+_TRUST_2, _TRUST_3, _TRUST_4 = F32(0.5), F32(0.7), F32(0.9)
+
+#: Rule numbers: 1..4 nodes per axis, or split the cell.
+SPLIT_RULE = 5
+
+
+@vectorised
+def choose_rules(
+    x: Array,
+    y: Array,
+    side: Real,
+    ripple: Real,
+    tolerance: Real,
+    n: int,
+    rays: Rays,
+    value: Array,
+    rule: Array,
+) -> None:
+    """For n cells of one side (arcsec) centred on x, y: value = side^2 x brightness at the centre, rule 1..5.
+
+    ripple: (phase of the PSF's highest relevant frequency across the cell)^2: a cell of flat brightness is
+    one ray only if moving its light to its centre does not show.
+    """
+    r = rays
+    area = side * side
+    half = side * _HALF_DIAGONAL
+    second = _QUARTER * area * r.a_norm
+    jump = _SPLIT if r.strength > _ZERO else _ZERO
+    for i in range(n):
+        sx, sy, u, v, inverse, w = _to_source(x[i], y[i], r)
+        r2 = sx * sx + sy * sy + _TINY
+        # J = M - k (A t) t^T with t = (-v, u): the SIE's Jacobian is 2 kappa along the tangential direction
+        d2 = u * u + v * v + _TINY
+        inv_d2 = _ONE / d2
+        k = r.strength * inverse / math.sqrt(_ONE - r.one_minus_q * w) * inv_d2
+        mx, my = r.mxy * u - r.mxx * v, r.myy * u - r.myx * v
+        ax, ay = r.axy * u - r.axx * v, r.ayy * u - r.ayx * v
+        norm2 = r.m_norm2 - _TWO * k * (mx * ax + my * ay) + k * k * d2 * (ax * ax + ay * ay)
+        inv_d = math.sqrt(inv_d2)
+        reach = half * math.sqrt(max(norm2, _ZERO)) + second * k * d2 * inv_d
+        reach += jump if half * inv_d > _CENTRE_REACH else _ZERO
+        r2 = max(r2, _ZERO)
+        outside = max(r2, r.core_r2)
+        power = exp2(r.half_inv_n * log2(outside))
+        log_wing = r.log2_i0 + r.neg_b_log2e * power
+        core = r.core0 + r2 * (r.core1 + r2 * r.core2)
+        ratio = reach / math.sqrt(outside)
+        change = _TWO * r.b_over_n * power * ratio
+        largest = area * exp2(min(log_wing + _HALF_LOG2E * change, r.log2_peak))
+        c2 = change * change
+        c4 = c2 * c2
+        # | and &, not `or` and `and`: branches would keep the loop scalar
+        heavy = largest > tolerance
+        m = _ONE
+        m += _ONE if largest * (c2 + ripple) * _ERROR_1 > tolerance else _ZERO
+        m += _ONE if (largest * c4 * _ERROR_2 > tolerance) | ((ratio > _TRUST_2) & heavy) else _ZERO
+        m += _ONE if (largest * c4 * c2 * _ERROR_3 > tolerance) | ((ratio > _TRUST_3) & heavy) else _ZERO
+        m += _ONE if (largest * c4 * c4 * _ERROR_4 > tolerance) | ((ratio > _TRUST_4) & heavy) else _ZERO
+        wing = exp2(log_wing)
+        value[i] = area * (core if r2 < r.core_r2 else wing)
+        rule[i] = m

@@ -1,0 +1,190 @@
+"""Surface brightness along rays: from image-plane positions to a lensed Sersic, in float32 vector loops.
+
+Positions are arcsec relative to the lens centre. Per ray: two polynomials for the deflection, two linear
+maps, one log2 and two exp2. The result is per unit source flux, 1/arcsec^2, relative error about 1e-5.
+
+Deflection. In the lens frame alpha = (C(w) c, S(w) s), c = sqrt(q) u / rho, s = v / rho, rho^2 = q u^2 + v^2,
+w = c^2. On this angle, half-way between the polar and the elliptical one, C and S have their nearest
+singularity at w = 1 / (1 - q), so that degree 11 reaches 1e-8 theta_e at q = 0.4 and 1e-6 at q = 0.2,
+rounding apart.
+"""
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from physics._jit import Array, Real, exact, formula, vectorised
+from physics._simd import exp2, log2
+from physics.lens import arctan_over, arctanh_over
+from physics.sersic import b_n, central_brightness, core_polynomial
+
+F32 = np.float32
+_ONE, _TWO = F32(1.0), F32(2.0)
+_TINY = F32(1e-20)
+_N_COEFFICIENTS = 12
+#: The profile is replaced by its smooth, flux-conserving core inside the larger of these:
+CORE_ARCSEC = 1e-5
+CORE_R_EFF = 1e-4
+
+
+class Rays(NamedTuple):
+    """One lensed source, ready for the vector loops. All float32.
+
+    cos, sin: lens orientation. root_q, one_minus_q, strength (theta_e sqrt(q), arcsec): the SIE.
+    mxx..myy: (I - Gamma) from the lens frame to source units (along the source's axes, R = 1 at r_eff).
+    axx..ayy: the same for deflections. tx, ty: source position relative to the lens, source units.
+    half_inv_n, neg_b_log2e, log2_i0: log2 I = log2_i0 + neg_b_log2e (R^2)^half_inv_n.
+    core_r2, core0..2: the smooth core. b_over_n, log2_peak, m_norm2, a_norm: for error bounds.
+    c, s: monomial coefficients of C and S in 2 w - 1.
+    """
+
+    cos: Real
+    sin: Real
+    root_q: Real
+    one_minus_q: Real
+    strength: Real
+    mxx: Real
+    mxy: Real
+    myx: Real
+    myy: Real
+    axx: Real
+    axy: Real
+    ayx: Real
+    ayy: Real
+    tx: Real
+    ty: Real
+    half_inv_n: Real
+    neg_b_log2e: Real
+    log2_i0: Real
+    core_r2: Real
+    core0: Real
+    core1: Real
+    core2: Real
+    b_over_n: Real
+    log2_peak: Real
+    m_norm2: Real
+    a_norm: Real
+    c: tuple[Real, ...]
+    s: tuple[Real, ...]
+
+
+@lru_cache(maxsize=1)
+def fit_matrix() -> tuple[Array, Array]:
+    """(nodes, matrix): values at the Chebyshev nodes -> monomial coefficients, float64."""
+    count = _N_COEFFICIENTS
+    nodes = np.cos(np.pi * (np.arange(count) + 0.5) / count)
+    return nodes, np.linalg.inv(np.vander(nodes, count, increasing=True))
+
+
+@exact
+def _deflection_series(theta_e: float, q: float, nodes: Array, matrix: Array, out: Array) -> None:
+    """out[0], out[1]: coefficients of C and S. Values from the closed form in lens.py."""
+    f = math.sqrt(1.0 - q * q)
+    out[:] = 0.0
+    for m in range(nodes.size):
+        w = 0.5 * (nodes[m] + 1.0)
+        inverse = 1.0 / math.sqrt(1.0 - (1.0 - q) * w)
+        big_c = theta_e * inverse * arctan_over(f * math.sqrt(w / q) * inverse)
+        big_s = theta_e * math.sqrt(q) * inverse * arctanh_over(f * math.sqrt(1.0 - w) * inverse)
+        for j in range(nodes.size):
+            out[0, j] += matrix[j, m] * big_c
+            out[1, j] += matrix[j, m] * big_s
+
+
+@exact
+def _pack(c: Array) -> tuple[Real, ...]:
+    return (
+        F32(c[0]), F32(c[1]), F32(c[2]), F32(c[3]), F32(c[4]), F32(c[5]),
+        F32(c[6]), F32(c[7]), F32(c[8]), F32(c[9]), F32(c[10]), F32(c[11]),
+    )  # fmt: skip
+
+
+@exact
+def prepare(lens: Array, source: Array, nodes: Array, matrix: Array, work: Array) -> Rays:
+    """lens: theta_e, q, phi, gamma, phi_gamma, x, y. source: r_eff, n_sersic, q, phi, x, y. Double inside."""
+    theta_e, q, phi = lens[0], lens[1], lens[2]
+    g1, g2 = lens[3] * math.cos(2.0 * lens[4]), lens[3] * math.sin(2.0 * lens[4])
+    r_eff, n_sersic, src_q, src_phi = source[0], source[1], source[2], source[3]
+    c, s = math.cos(phi), math.sin(phi)
+    scale_x, scale_y = math.sqrt(src_q) / r_eff, 1.0 / math.sqrt(src_q) / r_eff
+    # sky -> source units
+    sxx, sxy = math.cos(src_phi) * scale_x, math.sin(src_phi) * scale_x
+    syx, syy = -math.sin(src_phi) * scale_y, math.cos(src_phi) * scale_y
+    # (I - Gamma) times the rotation from the lens frame to the sky
+    gxx, gxy = (1.0 - g1) * c - g2 * s, -(1.0 - g1) * s - g2 * c
+    gyx, gyy = -g2 * c + (1.0 + g1) * s, g2 * s + (1.0 + g1) * c
+    mxx, mxy = sxx * gxx + sxy * gyx, sxx * gxy + sxy * gyy
+    myx, myy = syx * gxx + syy * gyx, syx * gxy + syy * gyy
+    dx, dy = source[4] - lens[5], source[5] - lens[6]
+
+    b = b_n(n_sersic)
+    peak = central_brightness(n_sersic, r_eff)
+    x_core = max(CORE_ARCSEC / r_eff, CORE_R_EFF)
+    core0, core1, core2 = core_polynomial(n_sersic, x_core)
+    _deflection_series(theta_e, q, nodes, matrix, work)
+    return Rays(
+        F32(c), F32(s), F32(math.sqrt(q)), F32(1.0 - q), F32(theta_e * math.sqrt(q)),
+        F32(mxx), F32(mxy), F32(myx), F32(myy),
+        F32(sxx * c + sxy * s), F32(-sxx * s + sxy * c), F32(syx * c + syy * s), F32(-syx * s + syy * c),
+        F32(sxx * dx + sxy * dy), F32(syx * dx + syy * dy),
+        F32(0.5 / n_sersic), F32(-b / math.log(2.0)), F32(math.log2(peak)),
+        F32(x_core**2), F32(peak * core0), F32(peak * core1), F32(peak * core2),
+        F32(b / n_sersic), F32(math.log2(peak * core0)),
+        F32(mxx**2 + mxy**2 + myx**2 + myy**2), F32(max(scale_x, scale_y)),
+        _pack(work[0]), _pack(work[1]),
+    )  # fmt: skip
+
+
+@formula
+def _series(t: Real, p: tuple[Real, ...]) -> Real:
+    """Horner's rule, unrolled: a loop over a tuple would not vectorise."""
+    a = p[11] * t + p[10]
+    a = a * t + p[9]
+    a = a * t + p[8]
+    a = a * t + p[7]
+    a = a * t + p[6]
+    a = a * t + p[5]
+    a = a * t + p[4]
+    a = a * t + p[3]
+    a = a * t + p[2]
+    a = a * t + p[1]
+    return a * t + p[0]
+
+
+@formula
+def _to_source(dx: Real, dy: Real, r: Rays) -> tuple[Real, Real, Real, Real, Real, Real]:
+    """(X, Y, u, v, 1/rho, w): source-unit position of a ray, and what the Jacobian needs."""
+    u = r.cos * dx + r.sin * dy
+    v = r.cos * dy - r.sin * dx
+    a = r.root_q * u
+    inverse = _ONE / math.sqrt(a * a + v * v + _TINY)
+    c = a * inverse
+    w = c * c
+    t = _TWO * w - _ONE
+    au = c * _series(t, r.c)
+    av = v * inverse * _series(t, r.s)
+    x = r.mxx * u + r.mxy * v - r.axx * au - r.axy * av - r.tx
+    y = r.myx * u + r.myy * v - r.ayx * au - r.ayy * av - r.ty
+    return x, y, u, v, inverse, w
+
+
+@formula
+def _profile(r2: Real, r: Rays) -> Real:
+    """Sersic brightness at R^2 (source units), smooth inside the core."""
+    wing = exp2(r.log2_i0 + r.neg_b_log2e * exp2(r.half_inv_n * log2(r2)))
+    core = r.core0 + r2 * (r.core1 + r2 * r.core2)
+    return core if r2 < r.core_r2 else wing
+
+
+@vectorised
+def brightness(
+    x: Array, y: Array, side: Array, shift_x: Real, shift_y: Real, n: int, rays: Rays, out: Array
+) -> None:
+    """out[i] = brightness at (x + shift_x side, y + shift_y side)[i], i < n: one quadrature node of n
+    cells.
+    """
+    for i in range(n):
+        sx, sy, _, _, _, _ = _to_source(x[i] + shift_x * side[i], y[i] + shift_y * side[i], rays)
+        out[i] = _profile(sx * sx + sy * sy + _TINY, rays)
