@@ -1,0 +1,155 @@
+"""Rows of a sweep or tractor catalogue, column names in either case, checked as they are read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from survey.errors import CatalogueError
+
+EXTINCTION = {"g": 3.214, "r": 2.165, "i": 1.592, "z": 1.211, "w1": 0.184}
+"""A / E(B-V) on the SFD98 map; used where the catalogue has no mw_transmission."""
+
+_REQUIRED = ("release", "brickid", "brickname", "objid", "type", "ra", "dec", "ebv", "maskbits")
+_FLUXES = ("flux_g", "flux_r", "flux_z", "flux_w1")
+
+
+class Rows:
+    """Some consecutive rows of a catalogue.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for messages.
+    table : numpy record array
+        The rows.
+    first : int
+        Number of the first row in the file, from 0.
+    names : dict
+        Lower-case column name to the file's own.
+    """
+
+    def __init__(self, path: Path, table: Any, first: int, names: dict[str, str]) -> None:
+        self.path = path
+        self._table = table
+        self._first = first
+        self._names = names
+
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def has(self, name: str) -> bool:
+        """Say whether the catalogue has a column."""
+        return name in self._names
+
+    def number(self, row: int) -> int:
+        """Give the number in the file (from 0) of a row of this part."""
+        return self._first + row
+
+    def floats(self, name: str) -> NDArray[np.float64]:
+        """Give a column as float64, in the catalogue's unit.
+
+        Raises
+        ------
+        CatalogueError
+            If a value is not finite.
+        """
+        values = np.asarray(self._column(name), dtype=np.float64)
+        bad = np.flatnonzero(~np.isfinite(values))
+        if bad.size:
+            row = self.number(int(bad[0]))
+            message = f"row {row} (from 0), column {self._names[name]} is {values[bad[0]]}"
+            raise CatalogueError(f"{self.path}: {message}; remove the row or fetch the file again")
+        return values
+
+    def integers(self, name: str) -> NDArray[np.int64]:
+        """Give a column as int64."""
+        return np.asarray(self._column(name), dtype=np.int64)
+
+    def texts(self, name: str) -> NDArray[np.str_]:
+        """Give a column as text without trailing blanks."""
+        return np.char.strip(np.asarray(self._column(name), dtype=np.str_))
+
+    def primary(self) -> NDArray[np.bool_]:
+        """Say which rows are marked as belonging to their brick; all, in files without `brick_primary`."""
+        if not self.has("brick_primary"):
+            return np.ones(len(self), dtype=np.bool_)
+        return np.asarray(self._column("brick_primary"), dtype=np.bool_)
+
+    def transmission(self, band: str) -> NDArray[np.float64]:
+        """Give the Galactic transmission (0 to 1) in a band, from its column or else from ebv.
+
+        Raises
+        ------
+        CatalogueError
+            If it is not above 0.
+        """
+        name = f"mw_transmission_{band}"
+        if not self.has(name):
+            return np.asarray(10.0 ** (-0.4 * EXTINCTION[band] * self.floats("ebv")), dtype=np.float64)
+        values = self.floats(name)
+        bad = np.flatnonzero(values <= 0.0)
+        if bad.size:
+            row, value = self.number(int(bad[0])), values[bad[0]]
+            message = f"row {row} (from 0), column {self._names[name]} is {value}, must be above 0"
+            raise CatalogueError(f"{self.path}: {message}; fetch the file again")
+        return values
+
+    def shapes(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Give half-light radius (arcsec) and ellipticity components e1, e2.
+
+        DR8 and before give one shape a profile: de Vaucouleurs for DEV (and COMP where it holds at least half
+        of the flux), exponential for the others.
+        """
+        if self.has("shape_r"):
+            return self.floats("shape_r"), self.floats("shape_e1"), self.floats("shape_e2")
+        kinds = self.texts("type")
+        is_dev = (kinds == "DEV") | ((kinds == "COMP") & (self.floats("fracdev") >= 0.5))
+        dev, exp = ([self.floats(f"shape{k}_{part}") for part in ("r", "e1", "e2")] for k in ("dev", "exp"))
+        radius, e1, e2 = (np.where(is_dev, d, e) for d, e in zip(dev, exp, strict=True))
+        return radius, e1, e2
+
+    def _column(self, name: str) -> Any:
+        if name not in self._names:
+            raise CatalogueError(f"{self.path}: no column {name}; give a sweep or tractor file of the survey")
+        return self._table[self._names[name]]
+
+
+def read_rows(path: Path, rows_per_read: int) -> Iterator[Rows]:
+    """Read a catalogue part by part.
+
+    Parameters
+    ----------
+    path : Path
+        A sweep or tractor file.
+    rows_per_read : int
+        Rows in a part.
+
+    Raises
+    ------
+    CatalogueError
+        If the file cannot be read, is truncated or lacks a column.
+    """
+    try:
+        with fits.open(path, memmap=True) as hdus:
+            table, names = _table_of(path, hdus)
+            for first in range(0, len(table), rows_per_read):
+                yield Rows(path, table[first : first + rows_per_read], first, names)
+    except FileNotFoundError as error:
+        raise CatalogueError(f"{path}: no such file; check the path") from error
+    except (OSError, TypeError, IndexError, fits.VerifyError) as error:
+        raise CatalogueError(f"{path}: cannot be read ({error}); fetch it again") from error
+
+
+def _table_of(path: Path, hdus: Any) -> tuple[Any, dict[str, str]]:
+    if len(hdus) < 2 or not isinstance(hdus[1], fits.BinTableHDU):
+        raise CatalogueError(f"{path}: HDU 1 holds no table; give a sweep or tractor file of the survey")
+    names = {column.name.lower(): column.name for column in hdus[1].columns}
+    lacking = [name for name in (*_REQUIRED, *_FLUXES) if name not in names]
+    if lacking:
+        message = f"no column {', '.join(lacking)}; give a sweep or tractor file of the survey (DR8 or later)"
+        raise CatalogueError(f"{path}: {message}")
+    return hdus[1].data, names

@@ -1,0 +1,1 @@
+"""Parts of the synthetic sky (`survey.sky`): each module makes one ingredient of a brick."""

@@ -1,0 +1,44 @@
+"""What the survey's tests share: real data where it is there, and one small synthetic sky."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from survey.bricks import Brick
+from survey.sky import write_sky
+from survey.synthetic.writer import FAILURES
+
+
+class Sky(NamedTuple):
+    folder: Path
+    bricks: list[Brick]
+
+    @property
+    def healthy(self) -> list[Brick]:
+        return self.bricks[: -len(FAILURES)]
+
+    def failing(self, failure: str) -> Brick:
+        return self.bricks[len(self.healthy) + FAILURES.index(failure)]
+
+
+PIXELS, HOSTS, SEED = 450, 5, 7
+
+
+@pytest.fixture(scope="session")
+def sky(tmp_path_factory: pytest.TempPathFactory) -> Sky:
+    """Eight bricks of 450 pixels: four healthy ones, and one of each failure."""
+    folder = tmp_path_factory.mktemp("sky")
+    bricks = write_sky(folder, 8, brick_pixels=PIXELS, seed=SEED, hosts_per_brick=HOSTS, failures=FAILURES)
+    return Sky(folder, bricks)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real survey files; the test is skipped where there is none."""
+    beside = Path(__file__).parents[3] / "shared" / "data"
+    folder = Path(os.environ.get("DARKHALO_TEST_DATA", beside))
+    if not (folder / "desitarget_dr6").is_dir():
+        pytest.skip(f"no real survey data in {folder} (set DARKHALO_TEST_DATA)")
+    return folder

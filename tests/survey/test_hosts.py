@@ -1,0 +1,235 @@
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from astropy import units
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy_healpix import HEALPix
+from hypothesis import given
+from hypothesis import strategies as st
+
+from survey.bricks import brick_at, brick_named
+from survey.errors import CatalogueError
+from survey.hosts import HOST_SCHEMA, HostCuts, region_of_brick, select_hosts
+from survey.layout import tractor_path
+
+SWEEPS = "desitarget_tables/sweep-3*.fits"
+
+
+def expected_ids(paths) -> list[str]:
+    """The selection row by row, as facts and the survey's pages write it."""
+    ids = []
+    for path in paths:
+        for row in fits.getdata(path, 1):
+            flux = {b: row[f"FLUX_{b}"] / row[f"MW_TRANSMISSION_{b}"] for b in ("R", "Z", "W1")}
+            if row["TYPE"].strip() == "PSF" or min(flux.values()) <= 0 or not row["EBV"] < 0.1:
+                continue
+            r, z, w1 = (22.5 - 2.5 * np.log10(flux[b]) for b in ("R", "Z", "W1"))
+            if z - w1 > 0.8 * (r - z) - 0.6 and 17 < z < 21 and r < 23:
+                ids.append((row["BRICKNAME"], f"{row['RELEASE']}-{row['BRICKID']}-{row['OBJID']}"))
+    return [host for _, host in sorted(ids)]
+
+
+def test_real_sweep_rows(real_data):
+    paths = sorted(real_data.glob(SWEEPS))
+    table = select_hosts(paths)
+    assert table.schema == HOST_SCHEMA
+    assert table["host_id"].to_pylist() == expected_ids(paths)
+    assert len(table) == 6
+    assert table.slice(0, 1)["host_type"].to_pylist() == ["EXP"]
+    # numbers of that row, by hand from the file: EXP shape, magnitude behind 0.0709 mag of E(B-V)
+    row = table.slice(0, 1).to_pylist()[0]
+    assert row["host_id"] == "8000-312906-0"
+    assert row["flux_r_nmgy"] == pytest.approx(25.780472, rel=1e-6)
+    assert row["mag_r"] == pytest.approx(22.5 - 2.5 * np.log10(25.780472) - 2.165 * 0.0708692, abs=2e-3)
+    assert row["shape_r_arcsec"] == pytest.approx(0.625123, rel=1e-5)
+    assert row["psfsize_r_arcsec"] is None  # DR8 has no such column
+    assert row["psfdepth_r"] == pytest.approx(553.25177, rel=1e-6)
+
+
+def test_real_tractor_rows_count_the_same_way(real_data):
+    paths = sorted(real_data.glob("desitarget_tables/tractor-*.fits"))
+    found = set(select_hosts(paths)["host_id"].to_pylist())
+    outside = set(expected_ids(paths)) - found  # of a neighbour brick: tractor files list those too
+    assert found
+    for host in outside:
+        brickid, objid = (int(part) for part in host.split("-")[1:])
+        for path in paths:
+            for row in fits.getdata(path, 1):
+                if (row["BRICKID"], row["OBJID"]) == (brickid, objid):
+                    assert not brick_named(row["BRICKNAME"]).owns(row["RA"], row["DEC"])
+
+
+def test_reading_by_parts_changes_nothing(real_data):
+    paths = sorted(real_data.glob(SWEEPS))
+    assert select_hosts(paths, rows_per_read=2).equals(select_hosts(paths))
+
+
+def test_hosts_of_the_synthetic_sky(sky):
+    table = select_hosts([sky.folder / tractor_path(brick.name) for brick in sky.bricks])
+    assert table.schema == HOST_SCHEMA
+    assert table.num_rows == 5 * len(sky.bricks)
+    keys = list(zip(table["brickname"].to_pylist(), table["host_id"].to_pylist(), strict=True))
+    assert keys == sorted(keys)
+    assert len(set(keys)) == len(keys)
+    assert all(column.null_count == 0 for column in table.columns)
+    for row in table.to_pylist():
+        brick = brick_at(row["ra"], row["dec"])
+        assert brick.name == row["brickname"]
+        assert row["region_id"] == region_of_brick(brick)
+        assert 17 < row["mag_z"] < 21
+    assert pc.min(table["psfsize_g_arcsec"]).as_py() > 0.5
+
+
+def test_each_synthetic_brick_lists_a_host_of_its_neighbour(sky):
+    for brick in sky.bricks:
+        rows = fits.getdata(sky.folder / tractor_path(brick.name), 1)
+        mags = [
+            22.5 - 2.5 * np.log10(np.maximum(rows[f"flux_{b}"] / rows[f"mw_transmission_{b}"], 1e-9))
+            for b in ("r", "z", "w1")
+        ]
+        red = HostCuts().passes(*mags, rows["ebv"]) & ~np.isin(rows["type"], ["PSF", "DUP"])
+        assert red[~rows["brick_primary"]].sum() == 1
+        assert red[rows["brick_primary"]].sum() == 5
+
+
+def copied(sky, tmp_path, change) -> str:
+    """A tractor file with its table changed."""
+    with fits.open(sky.folder / tractor_path(sky.bricks[0].name)) as hdus:
+        rows = np.array(hdus[1].data)
+    path = tmp_path / "tractor.fits"
+    fits.BinTableHDU(change(rows)).writeto(path, overwrite=True)
+    return str(path)
+
+
+def test_a_value_that_is_no_number_names_file_row_column_and_mend(sky, tmp_path):
+    for column in ("flux_r", "flux_w1", "ra", "ebv", "mw_transmission_z", "shape_e1", "psfdepth_g"):
+
+        def plant(rows, column=column):
+            rows[column][11] = np.nan
+            return rows
+
+        path = copied(sky, tmp_path, plant)
+        with pytest.raises(CatalogueError) as caught:
+            select_hosts([path], rows_per_read=5)
+        assert str(caught.value) == (
+            f"{path}: row 11 (from 0), column {column} is nan; remove the row or fetch the file again"
+        )
+
+
+def test_a_source_is_taken_once(sky, tmp_path):
+    path = sky.folder / tractor_path(sky.bricks[0].name)
+    with pytest.raises(CatalogueError, match="was already read from"):
+        select_hosts([path, path])
+    doubled = copied(sky, tmp_path, lambda rows: np.concatenate([rows, rows[-8:]]))
+    with pytest.raises(CatalogueError, match="give each file once"):
+        select_hosts([doubled])
+
+
+def test_only_a_bricks_own_sources_count(sky, tmp_path):
+    brick = sky.bricks[0]
+    everything = select_hosts([sky.folder / tractor_path(brick.name)])
+
+    def move_first_host(rows):
+        host = int(everything["host_id"][0].as_py().split("-")[2])
+        rows["ra"][rows["objid"] == host] = brick.ra2 + 1e-4
+        return rows
+
+    def disown_first_host(rows):
+        host = int(everything["host_id"][0].as_py().split("-")[2])
+        rows["brick_primary"][rows["objid"] == host] = False
+        return rows
+
+    for change in (move_first_host, disown_first_host):
+        left = select_hosts([copied(sky, tmp_path, change)])
+        assert left["host_id"].to_pylist() == everything["host_id"].to_pylist()[1:]
+
+
+def test_point_sources_and_flux_less_duplicates_are_no_hosts(sky, tmp_path):
+    for kind in (b"PSF", b"DUP"):
+
+        def retype(rows, kind=kind):
+            rows["type"] = kind
+            return rows
+
+        assert select_hosts([copied(sky, tmp_path, retype)]).num_rows == 0
+
+    def no_flux(rows):
+        rows["flux_g"] = -0.1
+        rows["flux_w1"][:3] = 0.0
+        return rows
+
+    table = select_hosts([copied(sky, tmp_path, no_flux)])
+    assert table.num_rows == 5
+    assert table["mag_g"].null_count == 5
+
+
+def test_without_transmission_columns_ebv_gives_the_extinction(sky, tmp_path):
+    def drop(rows):
+        kept = [name for name in rows.dtype.names if not name.startswith("mw_")]
+        return np.rec.fromarrays([rows[name] for name in kept], names=kept)
+
+    plain = select_hosts([sky.folder / tractor_path(sky.bricks[0].name)])
+    again = select_hosts([copied(sky, tmp_path, drop)])
+    for band in ("g", "r", "z", "w1"):
+        assert np.allclose(again[f"mag_{band}"], plain[f"mag_{band}"], atol=1e-5)
+
+
+def test_files_that_are_no_catalogues(sky, tmp_path):
+    with pytest.raises(CatalogueError, match="no such file"):
+        select_hosts([tmp_path / "absent.fits"])
+    path = tmp_path / "other.fits"
+    path.write_text("<html>")
+    with pytest.raises(CatalogueError, match=r"other\.fits: cannot be read"):
+        select_hosts([path])
+    fits.BinTableHDU(np.rec.fromarrays([np.arange(3)], names=["ra"])).writeto(path, overwrite=True)
+    with pytest.raises(CatalogueError, match="no column release, brickid"):
+        select_hosts([path])
+
+    def rename(rows):
+        rows["brickname"] = "0591m306"
+        return rows
+
+    with pytest.raises(CatalogueError, match=r"row \d+: brick name '0591m306'"):
+        select_hosts([copied(sky, tmp_path, rename)])
+
+
+def test_no_files_give_an_empty_table():
+    assert select_hosts([]).equals(pa.Table.from_batches([], schema=HOST_SCHEMA))
+
+
+@pytest.mark.parametrize(
+    ("r", "z", "w1", "ebv", "passed"),
+    [
+        (20.0, 19.0, 18.79, 0.05, True),  # on the line z - W1 = 0.2 at r - z = 1: just redder
+        (20.0, 19.0, 18.81, 0.05, False),
+        (19.0, 19.0, 19.59, 0.05, True),  # the line at r - z = 0: -0.6
+        (19.0, 19.0, 19.61, 0.05, False),
+        (18.0, 17.01, 15.0, 0.05, True),
+        (18.0, 16.99, 15.0, 0.05, False),
+        (22.5, 20.99, 18.0, 0.05, True),
+        (22.5, 21.01, 18.0, 0.05, False),
+        (22.99, 20.9, 18.0, 0.05, True),
+        (23.01, 20.9, 18.0, 0.05, False),
+        (20.0, 19.0, 18.0, 0.0999, True),
+        (20.0, 19.0, 18.0, 0.1001, False),
+    ],
+)
+def test_the_edges_of_the_cut(r, z, w1, ebv, passed):
+    assert HostCuts().passes(*(np.array([v]) for v in (r, z, w1, ebv))).tolist() == [passed]
+
+
+@given(st.floats(15, 23), st.floats(-1, 3), st.floats(-3, 3), st.floats(0, 0.2))
+def test_the_cut_is_the_formula(z, r_z, z_w1, ebv):
+    passed = HostCuts().passes(*(np.array([v]) for v in (z + r_z, z, z - z_w1, ebv)))[0]
+    r, w1 = z + r_z, z - z_w1
+    assert passed == ((z - w1) > 0.8 * (r - z) - 0.6 and 17 < z < 21 and r < 23 and ebv < 0.1)
+
+
+def test_regions_are_those_of_the_bricks_centre():
+    brick = brick_named("0591m305")
+    grid = HEALPix(nside=64, order="nested", frame="icrs")
+    assert region_of_brick(brick) == grid.skycoord_to_healpix(
+        SkyCoord(brick.ra * units.deg, brick.dec * units.deg, frame="icrs")
+    )
