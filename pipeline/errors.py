@@ -1,0 +1,15 @@
+"""Two families of errors: input that a person must mend (final) and trouble that may pass (retry)."""
+
+from __future__ import annotations
+
+
+class InputError(Exception):
+    """Bad input. The message is one line: the file, row or option, what is wrong, and the mend."""
+
+
+class StorageConflictError(Exception):
+    """A key already holds other content: two runs share an id, or a result changed on a rerun."""
+
+
+class TransientError(Exception):
+    """A failure of infrastructure: the same call may succeed later."""

@@ -1,0 +1,93 @@
+"""What travels between the state machine, its Lambdas and its tasks; each converts both ways.
+
+The state machine's input is a RunRequest; the distributed Maps read an array of ChunkRecords. A task gets
+both as JSON in its environment (`TASK_*`).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.storage import RunLayout
+
+TASK_PHASE = "DARKHALO_PHASE"  # CACHE_PHASE or INJECT_PHASE
+TASK_RUN = "DARKHALO_RUN"  # RunRequest as JSON
+TASK_CHUNK = "DARKHALO_CHUNK"  # ChunkRecord as JSON
+CACHE_PHASE = "cache"  # 4b: bricks into the cache
+INJECT_PHASE = "inject"  # 4c: stamps and metrics
+DATA_BUCKET = "DARKHALO_BUCKET"  # set on every Lambda and on the task definition
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """The input of an execution.
+
+    tier: a tier's name; run_id: the run's; hosts_key: key of the host catalogue in the data bucket; sky:
+    where 4b finds the survey's files (file:///folder, s3://bucket/prefix); n_bricks: instead of the tier's.
+    """
+
+    tier: str
+    run_id: str
+    hosts_key: str
+    sky: str
+    n_bricks: int | None = None
+
+    @classmethod
+    def from_event(cls, event: dict[str, Any]) -> RunRequest:
+        """From the execution's input; other keys (the states' results) are ignored."""
+        missing = [key for key in ("tier", "run_id", "hosts_key", "sky") if not event.get(key)]
+        if missing:
+            raise InputError(
+                f"execution input: {', '.join(missing)} missing; give tier, run_id, hosts_key, sky"
+            )
+        n_bricks = event.get("n_bricks")
+        if n_bricks is not None and (not isinstance(n_bricks, int) or n_bricks < 1):
+            raise InputError(f"execution input: n_bricks is {n_bricks!r}; give a whole number of at least 1")
+        return cls(event["tier"], event["run_id"], event["hosts_key"], event["sky"], n_bricks)
+
+    @property
+    def layout(self) -> RunLayout:
+        return RunLayout(self.tier, self.run_id)
+
+    def to_event(self) -> dict[str, Any]:
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class ChunkRecord:
+    """The work of one task: some bricks of one split, and the part number that all its outputs carry."""
+
+    chunk_id: str
+    region_split: str
+    part: int
+    bricks: tuple[str, ...]
+    rows: int
+
+    @classmethod
+    def from_event(cls, event: dict[str, Any]) -> ChunkRecord:
+        return cls(
+            chunk_id=event["chunk_id"],
+            region_split=event["region_split"],
+            part=int(event["part"]),
+            bricks=tuple(event["bricks"]),
+            rows=int(event["rows"]),
+        )
+
+    def to_event(self) -> dict[str, Any]:
+        return {**asdict(self), "bricks": list(self.bricks)}
+
+
+def from_environment(environment: dict[str, str]) -> tuple[str, RunRequest, ChunkRecord, str]:
+    """(phase, request, chunk, bucket) of a task; InputError names the variable that is missing or wrong."""
+    for name in (TASK_PHASE, TASK_RUN, TASK_CHUNK, DATA_BUCKET):
+        if not environment.get(name):
+            raise InputError(f"environment: {name} is not set; the state machine sets it for every task")
+    try:
+        request = RunRequest.from_event(json.loads(environment[TASK_RUN]))
+        chunk = ChunkRecord.from_event(json.loads(environment[TASK_CHUNK]))
+    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"environment: {TASK_RUN} or {TASK_CHUNK} is no valid record: {error!r}") from error
+    return environment[TASK_PHASE], request, chunk, environment[DATA_BUCKET]

@@ -1,0 +1,71 @@
+"""The gate: the checks' results become the verdict, stored beside the tables that it judges."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from pipeline import catalogue
+from pipeline.athena import fetch
+from pipeline.checks import CheckResult, result_from_error, result_from_row, verdict
+from pipeline.events import RunRequest
+from pipeline.manifest import plan_of, tier_of
+from pipeline.parquet import from_rows, to_bytes
+from pipeline.schema import CHECK_RESULTS
+from pipeline.store import Store, publish, publish_json
+
+
+def judge(
+    store: Store, athena: Any, glue: Any, request: RunRequest, results: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Read every check's answer, write `check_results` and verdict.json; the verdict.
+
+    `results` are {"name", "query_execution_id"} or {"name", "error"}: a query that failed is a FAIL.
+    """
+    critical = set(tier_of(request).critical)
+    checks = [_result(athena, item, item["name"] in critical) for item in results]
+    return record(store, glue, request, checks)
+
+
+def record(store: Store, glue: Any, request: RunRequest, checks: list[CheckResult]) -> dict[str, Any]:
+    """Write the results of all checks and the verdict that follows; the verdict."""
+    answer = verdict(checks, tier_of(request).critical)
+    partition = request.layout.partition(CHECK_RESULTS.name)
+    rows = [asdict(check) for check in checks]
+    publish(store, partition.part(0), to_bytes(from_rows(CHECK_RESULTS, rows)))
+    if glue is not None:
+        catalogue.register(glue, store, [partition])
+    plan = plan_of(store, request)
+    judged = {
+        "verdict": answer.verdict,
+        "reasons": list(answer.reasons),
+        "run_id": request.run_id,
+        "tier": request.tier,
+        "config_hash": plan["config_hash"],
+        "rows": plan["expected_rows"],
+        "checks": rows,
+    }
+    publish_json(store, request.layout.verdict, judged)
+    return judged
+
+
+def _result(athena: Any, item: dict[str, Any], critical: bool) -> CheckResult:
+    if "query_execution_id" not in item:
+        return result_from_error(item["name"], _cause(item.get("error", "no result")), critical)
+    try:
+        columns, rows = fetch(athena, item["query_execution_id"])
+    except (ValueError, KeyError) as error:  # values that do not fit their declared types
+        return result_from_error(item["name"], f"unreadable result: {error!r}", critical)
+    return result_from_row(item["name"], columns, rows, critical)
+
+
+def _cause(error: str) -> str:
+    """Why a query failed: the engine's own words, out of the JSON in JSON that a Catch hands over."""
+    try:
+        caught = json.loads(error)
+        cause = caught.get("Cause", "")
+        status = json.loads(cause)["QueryExecution"]["Status"]
+        return f"{caught['Error']}: {status['StateChangeReason']}"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return error

@@ -1,0 +1,86 @@
+"""Parquet in the shape that the schema declares: types, order, compression, nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.errors import InputError
+from pipeline.schema import Table
+
+_ARROW = {
+    "string": pa.string(),
+    "bigint": pa.int64(),
+    "int": pa.int32(),
+    "double": pa.float64(),
+    "float": pa.float32(),
+    "boolean": pa.bool_(),
+    "binary": pa.binary(),
+}
+ROW_GROUP = 131_072  # rows: a few MB of metrics, so that a scan can skip and parallelise
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """The Arrow schema of a table's files."""
+    return pa.schema(
+        [
+            pa.field(c.name, _ARROW[c.type], nullable=c.nullable, metadata={"unit": c.unit})
+            for c in table.columns
+        ]
+    )
+
+
+def from_columns(table: Table, columns: Mapping[str, Any]) -> pa.Table:
+    """An Arrow table of the schema from a mapping of columns; KeyError names one that is missing.
+
+    NaN becomes NULL: the tables hold NULL, never NaN.
+    """
+    schema = arrow_schema(table)
+    extra = set(columns) - set(schema.names)
+    if extra:
+        raise KeyError(f"{table.name} has no column {', '.join(sorted(extra))}")
+    arrays = [
+        pa.array(columns[f.name], type=f.type, from_pandas=pa.types.is_floating(f.type)) for f in schema
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def from_rows(table: Table, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """The same from an iterable of rows."""
+    rows = list(rows)
+    return from_columns(table, {name: [row[name] for row in rows] for name in table.names})
+
+
+def to_bytes(table: pa.Table) -> bytes:
+    """The bytes of a narrow Parquet file: equal tables give equal bytes (same pyarrow)."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", row_group_size=ROW_GROUP)
+    return buffer.getvalue()
+
+
+def read(data: bytes, table: Table, name: str) -> pa.Table:
+    """The table in `data`, columns in the schema's order and types; InputError names the file otherwise."""
+    schema = arrow_schema(table)
+    try:
+        found = pq.read_table(io.BytesIO(data))
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{name}: not a Parquet file ({error}); write it again") from error
+    missing = [column for column in schema.names if column not in found.column_names]
+    if missing:
+        raise InputError(
+            f"{name}: column {missing[0]} is missing; a {table.name} file has {len(schema)} columns"
+        )
+    try:
+        return found.select(schema.names).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise InputError(f"{name}: {error}; see the column types in docs/data-dictionary.md") from error
+
+
+def content_hash(data: bytes) -> str:
+    """SHA-256 of the bytes, hexadecimal."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,30 @@
+"""Progress of long work: one line on stderr now and then, with rate and time left."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+
+class Progress:
+    """Counts units of work towards a total; prints at most one line every `every` seconds, and the last."""
+
+    def __init__(self, label: str, total: int, unit: str, every: float = 5.0) -> None:
+        self.label, self.total, self.unit, self.every = label, total, unit, every
+        self.done = 0
+        self._start = self._printed = time.monotonic()
+
+    def advance(self, n: int = 1) -> None:
+        """Count n more units."""
+        self.done += n
+        now = time.monotonic()
+        if now - self._printed >= self.every or self.done >= self.total:
+            self._printed = now
+            rate = self.done / max(now - self._start, 1e-9)
+            left = (self.total - self.done) / rate if rate else float("inf")
+            print(
+                f"{self.label}: {self.done:,} of {self.total:,} {self.unit}, "
+                f"{rate:,.1f}/s, {left:.0f} s left",
+                file=sys.stderr,
+                flush=True,
+            )

@@ -1,0 +1,239 @@
+"""The tables, once: Parquet writers, Glue tables, row contracts and the data dictionary all read this.
+
+A column is declared with its type, unit, meaning and physical range. Partition keys are not columns of
+the files: they live in the path (`pipeline.storage`) and in the catalogue.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+DATABASE = "darkhalo"
+BANDS = ("g", "r", "z")
+PARTITION_KEYS = ("tier", "run_id", "region_split")
+SPLITS = ("train", "val", "test")
+
+Type = Literal["string", "bigint", "int", "double", "float", "boolean", "binary"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column. `low` and `high` bound every non-NULL value; NULL is allowed only where `nullable`."""
+
+    name: str
+    type: Type
+    meaning: str
+    unit: str = ""
+    nullable: bool = False
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the database `darkhalo`."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+    partition_keys: tuple[str, ...] = PARTITION_KEYS
+
+    def column(self, name: str) -> Column:
+        """The column of that name; KeyError where there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(f"{self.name}.{name}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+
+def _per_band(
+    name: str, type: Type, meaning: str, unit: str = "", *, nullable: bool = False,
+    low: float | None = None, high: float | None = None,
+) -> tuple[Column, ...]:  # fmt: skip
+    """The same column in each band: `{b}` in the name and the meaning stands for the band."""
+    return tuple(
+        Column(name.format(b=b), type, meaning.format(b=b), unit, nullable, low, high) for b in BANDS
+    )
+
+
+_IDENTITY = (
+    Column("task_id", "string", "hash of experiment, host and parameters: the key of a row"),
+    Column("experiment_id", "string", "<tier>_stamp<n>_bandsgrz_grid<grid>"),
+    Column("brickname", "string", "the survey's brick that owns the host"),
+    Column("host_id", "string", "<release>-<brickid>-<objid> of the host galaxy in the survey's catalogue"),
+    Column("ra", "double", "right ascension of the host", "deg", low=0, high=360),
+    Column("dec", "double", "declination of the host", "deg", low=-90, high=90),
+    Column("region_id", "bigint", "HEALPix pixel (nside 64, nested) of the brick's centre", low=0),
+    Column("lens_model", "string", "SIE or CONTROL"),
+    Column("is_control", "boolean", "true where nothing is injected"),
+)
+
+# NULL in controls, whose stamps hold no lens.
+_PARAMETERS = (
+    Column("theta_e_arcsec", "double", "Einstein radius: the tangential critical curve of the SIE encloses "
+           "pi theta_E^2", "arcsec", nullable=True, low=1e-3, high=10),
+    Column("lens_e", "double", "ellipticity (1 - q)/(1 + q) of the mass", nullable=True, low=0, high=0.9),
+    Column("lens_phi_rad", "double", "position angle of the mass's major axis, counter-clockwise from +x",
+           "rad", nullable=True, low=0, high=3.1416),
+    Column("shear", "double", "external shear gamma", nullable=True, low=0, high=0.1),
+    Column("shear_phi_rad", "double", "angle phi of gamma_1 = gamma cos 2 phi, gamma_2 = gamma sin 2 phi",
+           "rad", nullable=True, low=0, high=3.1416),
+    Column("src_dmag", "double", "unlensed source magnitude minus host magnitude, in r", "mag",
+           nullable=True, low=-5, high=15),
+    Column("src_reff_arcsec", "double", "half-light radius of the source, on the circularised radius",
+           "arcsec", nullable=True, low=1e-3, high=10),
+    Column("src_n_sersic", "double", "Sersic index of the source", nullable=True, low=0.3, high=8),
+    Column("src_e", "double", "ellipticity (1 - q)/(1 + q) of the source", nullable=True, low=0, high=0.9),
+    Column("src_phi_rad", "double", "position angle of the source's major axis", "rad",
+           nullable=True, low=0, high=3.1416),
+    Column("src_x_arcsec", "double", "unlensed source position, +x from the host", "arcsec",
+           nullable=True, low=-30, high=30),
+    Column("src_y_arcsec", "double", "unlensed source position, +y from the host", "arcsec",
+           nullable=True, low=-30, high=30),
+    *_per_band("src_flux_{b}_nmgy", "double", "unlensed total source flux in {b}", "nmgy",
+               nullable=True, low=0),
+)  # fmt: skip
+
+MANIFEST = Table(
+    "manifest",
+    "One row a task, written before anything is rendered; every random number of the run is frozen here.",
+    (
+        *_IDENTITY,
+        Column("task_seed64", "bigint", "key of the task's counter-based random numbers (Philox)"),
+        *_PARAMETERS,
+        Column("host_mag_r", "double", "AB magnitude of the host in r, as observed", "mag",
+               low=5, high=30),
+        *_per_band("psfdepth_{b}", "double", "the catalogue's inverse variance of a point source in {b}",
+                   "1/nmgy^2", nullable=True, low=0),
+    ),
+)  # fmt: skip
+
+METRICS = Table(
+    "metrics",
+    "One row a task, narrow: what was asked, what was measured, or why there is nothing (quarantine_reason).",
+    (
+        *_IDENTITY,
+        *_PARAMETERS,
+        Column("cutout_ok", "boolean", "the stamp was cut from the coadd"),
+        Column("quarantine_reason", "string", "why there is no stamp: missing_band, truncated, corrupt, "
+               "off_edge, no_coverage, no_psf ...", nullable=True),
+        Column("metrics_ok", "boolean", "every measurement of the row exists and is finite"),
+        *_per_band("psfsize_{b}", "double", "the survey's psfsize map at the host, in {b} (not a FWHM)",
+                   "arcsec", nullable=True, low=0.3, high=5),
+        *_per_band("psf_source_{b}", "string", "where psfsize_{b} came from: map, brick_mean or none",
+                   nullable=True),
+        *_per_band("psf_fwhm_used_{b}", "double", "FWHM of the PSF that the arcs were convolved with, in {b}",
+                   "arcsec", nullable=True, low=0.2, high=5),
+        Column("psf_kind", "string", "moffat or gaussian: the PSF that has the survey's noise-equivalent "
+               "area", nullable=True),
+        Column("psf_beta", "double", "Moffat index", nullable=True, low=1.1, high=100),
+        *_per_band("psfdepth_{b}", "double", "the catalogue's inverse variance of a point source in {b}",
+                   "1/nmgy^2", nullable=True, low=0),
+        Column("arc_snr", "double", "matched-filter SNR of the added light in r: sqrt(sum s^2 invvar) over "
+               "good pixels", nullable=True, low=0),
+        Column("arc_peak_snr", "double", "largest s sqrt(invvar) over good pixels in r",
+               nullable=True, low=0),
+        Column("total_injected_flux", "double", "flux added to the stamp in r", "nmgy", nullable=True, low=0),
+        *_per_band("injected_flux_{b}_nmgy", "double", "flux added to the stamp in {b}", "nmgy",
+                   nullable=True, low=0),
+        Column("magnification", "double", "lensed over unlensed source flux, whole plane, without PSF",
+               nullable=True, low=1),
+        Column("flux_in_stamp", "double", "part of the lensed flux in r inside the stamp, after the PSF",
+               nullable=True, low=0, high=1.001),
+        Column("bad_pixel_frac", "double", "fraction of the stamp's pixels with a bad mask bit or no invvar",
+               nullable=True, low=0, high=1),
+        Column("wise_brightmask_frac", "double", "fraction of the stamp's pixels in a WISE bright-star mask",
+               nullable=True, low=0, high=1),
+        Column("offset_x_arcsec", "double", "cx: host's sub-pixel offset from the stamp's middle, +x",
+               "arcsec", nullable=True, low=-1, high=1),
+        Column("offset_y_arcsec", "double", "cy: host's sub-pixel offset from the stamp's middle, +y",
+               "arcsec", nullable=True, low=-1, high=1),
+    ),
+)  # fmt: skip
+
+STAMPS = Table(
+    "stamps",
+    "One row a task that has pixels, wide. Images are little-endian float32 of shape (3, n_pix, n_pix), "
+    "bands g, r, z, nanomaggies, row 0 at the bottom (south).",
+    (
+        Column("task_id", "string", "key, as in metrics"),
+        Column("brickname", "string", "the survey's brick that owns the host"),
+        Column("host_id", "string", "the host galaxy"),
+        Column("is_control", "boolean", "true where nothing is injected"),
+        Column("n_pix", "int", "side of the stamp", "px", low=16, high=512),
+        Column("image", "binary", "the stamp, with the arcs added unless is_control", "nmgy"),
+        Column("raw_image", "binary", "the same cutout untouched (dictionary-encoded: stored once a host)",
+               "nmgy"),
+        Column("image_hash", "string", "blake2b-64 of image, hexadecimal"),
+        Column("raw_hash", "string", "blake2b-64 of raw_image: equal to image_hash in controls, only there"),
+    ),
+)  # fmt: skip
+
+CHECK_RESULTS = Table(
+    "check_results",
+    "One row a check of the gate.",
+    (
+        Column("name", "string", "the check: a file of athena_sql/checks"),
+        Column("status", "string", "PASS, FAIL, WARN, INCONCLUSIVE or NOT_EXERCISED"),
+        Column("critical", "boolean", "the tier demands PASS of this check"),
+        Column("statistic", "double", "what was measured", nullable=True),
+        Column("bound", "double", "what it is held against", nullable=True),
+        Column("n", "bigint", "the units behind the statistic", nullable=True, low=0),
+        Column("message", "string", "the finding in a sentence"),
+    ),
+)
+
+SELECTION_FUNCTION = Table(
+    "selection_function",
+    "Completeness in cells of lens, source and observing conditions, with Wilson 95 % intervals.",
+    (
+        Column("cut", "string", "which sample: all rows or clean rows"),
+        Column("theta_e_arcsec", "double", "Einstein radius of the cell", "arcsec", low=0, high=10),
+        Column("src_dmag", "double", "source magnitude minus host magnitude of the cell", "mag"),
+        Column("src_reff_arcsec", "double", "source half-light radius of the cell", "arcsec", low=0),
+        Column("resolution_low", "double", "lower edge of the bin in theta_E / psfsize_r", low=0),
+        Column("psfsize_low", "double", "lower edge of the bin in psfsize_r", "arcsec", low=0),
+        Column("depth_low", "double", "lower edge of the bin in 5 sigma point-source depth in r", "mag",
+               nullable=True),
+        Column("n", "bigint", "injections in the cell", low=0),
+        Column("n_hosts", "bigint", "hosts behind them", low=0),
+        Column("n_recovered", "bigint", "of these, recovered: arc_snr >= 5 and theta_E/psfsize_r >= 0.8",
+               low=0),
+        Column("n_detected", "bigint", "of these, detected: arc_snr >= 5 alone, whatever the resolution",
+               low=0),
+        Column("completeness", "double", "n_recovered / n", low=0, high=1),
+        Column("wilson_low", "double", "lower end of the 95 % interval", low=0, high=1),
+        Column("wilson_high", "double", "upper end of the 95 % interval", low=0, high=1),
+    ),
+)  # fmt: skip
+
+TABLES = (MANIFEST, METRICS, STAMPS, CHECK_RESULTS, SELECTION_FUNCTION)
+BY_NAME = {table.name: table for table in TABLES}
+
+# A host catalogue is an input, not a table of the database; survey.hosts writes these columns.
+HOSTS = Table(
+    "hosts",
+    "Galaxies to inject on: one row a host, sorted by brickname and host_id.",
+    (
+        Column("host_id", "string", "<release>-<brickid>-<objid>"),
+        Column("brickname", "string", "the brick that owns the host"),
+        Column("ra", "double", "right ascension", "deg", low=0, high=360),
+        Column("dec", "double", "declination", "deg", low=-90, high=90),
+        Column("region_id", "bigint", "HEALPix pixel (nside 64, nested) of the brick's centre", low=0),
+        *_per_band("mag_{b}", "double", "AB magnitude in {b}, extinction-corrected; NULL if flux <= 0", "mag",
+                   nullable=True, low=5, high=35),
+        Column("flux_g_nmgy", "double", "flux in g as observed; faint red hosts may be negative", "nmgy"),
+        Column("flux_r_nmgy", "double", "flux in r as observed", "nmgy", low=1e-3),
+        Column("flux_z_nmgy", "double", "flux in z as observed", "nmgy", low=1e-3),
+        *_per_band("psfsize_{b}_arcsec", "double", "the catalogue's psfsize in {b}; NULL before DR9",
+                   "arcsec", nullable=True, low=0),
+        *_per_band("psfdepth_{b}", "double", "inverse variance of a point source in {b}", "1/nmgy^2",
+                   nullable=True, low=0),
+    ),
+    partition_keys=(),
+)  # fmt: skip

@@ -1,0 +1,33 @@
+"""Phase 4d: completeness by lens, source and observing conditions, after a GO."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pipeline import catalogue
+from pipeline.athena import fetch
+from pipeline.errors import InputError
+from pipeline.events import RunRequest
+from pipeline.parquet import from_rows, to_bytes
+from pipeline.schema import SELECTION_FUNCTION
+from pipeline.store import Store, get_json, publish
+
+
+def write_selection(
+    store: Store, athena: Any, glue: Any, request: RunRequest, query_execution_id: str
+) -> dict[str, Any]:
+    """Write the query's result as the run's `selection_function`; {"cells": n}."""
+    columns, rows = fetch(athena, query_execution_id)
+    cells = write_cells(store, request, columns, rows)
+    catalogue.register(glue, store, [request.layout.partition(SELECTION_FUNCTION.name)])
+    return {"cells": cells}
+
+
+def write_cells(store: Store, request: RunRequest, columns: list[str], rows: list[tuple[Any, ...]]) -> int:
+    """Write cells under the storage contract; their number. InputError unless the run's verdict is GO."""
+    verdict = get_json(store, request.layout.verdict)["verdict"]
+    if verdict != "GO":
+        raise InputError(f"run {request.run_id}: verdict is {verdict}; 4d runs after a GO only")
+    table = from_rows(SELECTION_FUNCTION, [dict(zip(columns, row, strict=True)) for row in rows])
+    publish(store, request.layout.partition(SELECTION_FUNCTION.name).part(0), to_bytes(table))
+    return len(table)

@@ -1,0 +1,133 @@
+"""Every storage key is built, and parsed, here.
+
+hosts/<sha256>.parquet                      host catalogues, by content
+cache/<relative path of the survey>         phase 4b: bricks, verified
+runs/<run_id>/plan.json                     what was asked: tier, hosts, sky, counts
+runs/<run_id>/chunks.json                   the array that the distributed Map reads
+runs/<run_id>/<table>/tier=/run_id=/region_split=/part-NNNNN.parquet
+runs/<run_id>/receipts/<phase>/<chunk_id>.json
+runs/<run_id>/verdict.json, review.html
+runs/<run_id>/_SUCCESS.json                 last: downstream reads only runs that have it
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pipeline.errors import InputError
+from pipeline.schema import BY_NAME
+
+RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,30}")
+_PART = re.compile(
+    r"runs/(?P<run>[a-z0-9-]+)/(?P<table>[a-z_]+)"
+    r"/tier=(?P<tier>[a-z0-9_]+)/run_id=(?P<run_id>[a-z0-9-]+)/region_split=(?P<split>[a-z]+)"
+    r"/part-(?P<part>\d{5})\.parquet"
+)
+NO_SPLIT = "all"  # the partition of tables that are not split by sky region
+
+
+def check_run_id(run_id: str) -> str:
+    """The id, if it can stand in a key, in SQL and in an execution's name; InputError otherwise."""
+    if not RUN_ID.fullmatch(run_id):
+        raise InputError(f"--run-id {run_id!r}: use 1 to 63 lower-case letters, digits and hyphens")
+    return run_id
+
+
+def check_tier_name(tier: str) -> str:
+    """The name, if it can stand in a key and in SQL; InputError otherwise."""
+    if not _NAME.fullmatch(tier):
+        raise InputError(f"tier name {tier!r}: use lower-case letters, digits and underscores")
+    return tier
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One partition of a table: the unit that is registered in the catalogue."""
+
+    table: str
+    tier: str
+    run_id: str
+    region_split: str
+
+    @property
+    def values(self) -> list[str]:
+        """Values of schema.PARTITION_KEYS, in order."""
+        return [self.tier, self.run_id, self.region_split]
+
+    @property
+    def prefix(self) -> str:
+        return (
+            f"runs/{self.run_id}/{self.table}"
+            f"/tier={self.tier}/run_id={self.run_id}/region_split={self.region_split}/"
+        )
+
+    def part(self, number: int) -> str:
+        """Key of part `number`: deterministic, so that a retry writes the same key."""
+        return f"{self.prefix}part-{number:05d}.parquet"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A parsed part key."""
+
+    partition: Partition
+    number: int
+
+
+def parse_part(key: str) -> Part:
+    """The inverse of Partition.part; ValueError for any other key."""
+    match = _PART.fullmatch(key)
+    if not match or match["run"] != match["run_id"] or match["table"] not in BY_NAME:
+        raise ValueError(f"not a part of a table: {key}")
+    partition = Partition(match["table"], match["tier"], match["run_id"], match["split"])
+    return Part(partition, int(match["part"]))
+
+
+@dataclass(frozen=True)
+class RunLayout:
+    """Keys of one run."""
+
+    tier: str
+    run_id: str
+
+    def __post_init__(self) -> None:
+        check_run_id(self.run_id)
+        check_tier_name(self.tier)
+
+    @property
+    def prefix(self) -> str:
+        return f"runs/{self.run_id}/"
+
+    @property
+    def plan(self) -> str:
+        return f"{self.prefix}plan.json"
+
+    @property
+    def chunks(self) -> str:
+        return f"{self.prefix}chunks.json"
+
+    @property
+    def verdict(self) -> str:
+        return f"{self.prefix}verdict.json"
+
+    @property
+    def success(self) -> str:
+        return f"{self.prefix}_SUCCESS.json"
+
+    def receipt(self, phase: str, chunk_id: str) -> str:
+        return f"{self.prefix}receipts/{phase}/{chunk_id}.json"
+
+    def partition(self, table: str, region_split: str = NO_SPLIT) -> Partition:
+        return Partition(BY_NAME[table].name, self.tier, self.run_id, region_split)
+
+
+def hosts_key(sha256: str) -> str:
+    """Key of a host catalogue, by the hash of its bytes."""
+    return f"hosts/{sha256}.parquet"
+
+
+def cache_key(survey_path: str, sha256: str) -> str:
+    """Key of a cached survey file. By content: two releases of one brick never overwrite each other."""
+    return f"cache/{survey_path}/{sha256}"

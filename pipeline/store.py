@@ -1,0 +1,189 @@
+"""Where a run's objects live: an S3 bucket, or a folder of the same layout.
+
+Every write is conditional: a key is created once; the same bytes again are a no-op, other bytes are
+refused. That makes every retry safe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from pipeline.errors import InputError, StorageConflictError
+
+_SHA = "sha256"  # name of the object's metadata entry
+
+
+@dataclass(frozen=True)
+class ObjectInfo:
+    """A stored object: key and size in bytes."""
+
+    key: str
+    size: int
+
+
+class Store(Protocol):
+    """What the pipeline asks of storage."""
+
+    def get(self, key: str) -> bytes:
+        """The object's bytes; InputError if there is none."""
+        ...
+
+    def download(self, key: str, path: Path) -> None:
+        """The object into a file."""
+        ...
+
+    def exists(self, key: str) -> bool: ...
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """Objects under a prefix, in key order."""
+        ...
+
+    def publish_file(self, key: str, path: Path) -> str:
+        """Create the object from a file, once; its SHA-256. StorageConflictError if other bytes are there."""
+        ...
+
+    def uri(self, key: str) -> str: ...
+
+
+def publish(store: Store, key: str, data: bytes) -> str:
+    """Create the object from bytes, once; its SHA-256. StorageConflictError if other bytes are there."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        return store.publish_file(key, Path(file.name))
+
+
+def publish_json(store: Store, key: str, value: Any) -> str:
+    """Create a JSON object, sorted and indented so that equal values are equal bytes."""
+    return publish(store, key, (json.dumps(value, indent=1, sort_keys=True) + "\n").encode())
+
+
+def get_json(store: Store, key: str) -> Any:
+    """A JSON object's value; InputError names a key that is absent or no JSON."""
+    try:
+        return json.loads(store.get(key))
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{store.uri(key)}: not JSON ({error}); run the step that writes it again"
+        ) from error
+
+
+def sha256_of(file: IO[bytes]) -> str:
+    """SHA-256 of a file from its start, hexadecimal; the position is put back to the start."""
+    file.seek(0)
+    digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    file.seek(0)
+    return digest
+
+
+class S3Store:
+    """A bucket. Conditional writes by If-None-Match; the SHA-256 rides along as metadata."""
+
+    def __init__(self, bucket: str, client: Any = None) -> None:
+        if client is None:
+            import boto3
+
+            client = boto3.client("s3")
+        self.bucket = bucket
+        self._s3 = client
+
+    def get(self, key: str) -> bytes:
+        try:
+            return bytes(self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
+        except self._s3.exceptions.NoSuchKey as error:
+            raise InputError(f"{self.uri(key)}: no such object; run the step that writes it") from error
+
+    def download(self, key: str, path: Path) -> None:
+        body = io.BufferedReader(self._s3.get_object(Bucket=self.bucket, Key=key)["Body"])
+        with path.open("wb") as file:
+            shutil.copyfileobj(body, file, 1 << 20)
+
+    def exists(self, key: str) -> bool:
+        found = self._s3.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1).get("Contents", [])
+        return any(item["Key"] == key for item in found)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+            for item in page.get("Contents", []):
+                yield ObjectInfo(item["Key"], item["Size"])
+
+    def publish_file(self, key: str, path: Path) -> str:
+        with path.open("rb") as file:
+            sha256 = sha256_of(file)
+            try:
+                self._s3.put_object(
+                    Bucket=self.bucket, Key=key, Body=file, IfNoneMatch="*", Metadata={_SHA: sha256}
+                )
+            except self._s3.exceptions.ClientError as error:
+                if error.response["Error"]["Code"] not in ("PreconditionFailed", "412"):
+                    raise
+                self._refuse_other_content(key, sha256)
+        return sha256
+
+    def _refuse_other_content(self, key: str, sha256: str) -> None:
+        there = self._s3.head_object(Bucket=self.bucket, Key=key)["Metadata"].get(_SHA)
+        if there != sha256:
+            raise StorageConflictError(
+                f"{self.uri(key)} already holds other content (sha256 {there}, ours {sha256}); "
+                "use another run id, or find out why a rerun gives another result"
+            )
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self.bucket}/{key}"
+
+
+class FolderStore:
+    """A folder of the bucket's layout, for a laptop."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def get(self, key: str) -> bytes:
+        try:
+            return (self.root / key).read_bytes()
+        except FileNotFoundError as error:
+            raise InputError(f"{self.uri(key)}: no such file; run the step that writes it") from error
+
+    def download(self, key: str, path: Path) -> None:
+        shutil.copyfile(self.root / key, path)
+
+    def exists(self, key: str) -> bool:
+        return (self.root / key).is_file()
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        top = self.root / prefix
+        for path in sorted((top if top.is_dir() else top.parent).rglob("*")):
+            key = path.relative_to(self.root).as_posix()
+            if path.is_file() and key.startswith(prefix):
+                yield ObjectInfo(key, path.stat().st_size)
+
+    def publish_file(self, key: str, path: Path) -> str:
+        target = self.root / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("rb") as file:
+            sha256 = sha256_of(file)
+            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as copy:
+                shutil.copyfileobj(file, copy)
+        try:
+            os.link(copy.name, target)  # fails if the key exists: the folder's If-None-Match
+        except FileExistsError:
+            with target.open("rb") as there:
+                if sha256_of(there) != sha256:
+                    raise StorageConflictError(
+                        f"{target} already holds other content; use another run id or folder"
+                    ) from None
+        finally:
+            Path(copy.name).unlink()
+        return sha256
+
+    def uri(self, key: str) -> str:
+        return f"{self.root}/{key}"

@@ -1,0 +1,1 @@
+"""A tier is data: one TOML file here, read and validated by `pipeline.tier`."""

@@ -1,0 +1,68 @@
+"""Both stores, one suite: what is there once is never changed."""
+
+from __future__ import annotations
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from pipeline.errors import InputError, StorageConflictError
+from pipeline.store import FolderStore, S3Store, get_json, publish, publish_json
+
+
+@pytest.fixture(params=["s3", "folder"])
+def any_store(request, tmp_path):
+    if request.param == "folder":
+        yield FolderStore(tmp_path / "bucket")
+        return
+    with mock_aws():
+        client = boto3.client(
+            "s3", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+        )
+        client.create_bucket(Bucket="bucket")
+        yield S3Store("bucket", client)
+
+
+def test_publish_creates_once_and_a_retry_is_a_no_op(any_store):
+    assert publish(any_store, "a/b", b"one") == publish(any_store, "a/b", b"one")
+    assert any_store.get("a/b") == b"one"
+
+
+def test_other_content_is_refused_and_the_first_stays(any_store):
+    publish(any_store, "a/b", b"one")
+    with pytest.raises(StorageConflictError, match="already holds other content"):
+        publish(any_store, "a/b", b"two")
+    assert any_store.get("a/b") == b"one"
+
+
+def test_listing_is_by_prefix_and_in_order(any_store):
+    for key in ("a/2", "a/10", "ab", "b/1"):
+        publish(any_store, key, key.encode())
+    assert [item.key for item in any_store.list("a/")] == ["a/10", "a/2"]
+    assert [(item.key, item.size) for item in any_store.list("b")] == [("b/1", 3)]
+    assert list(any_store.list("nothing/")) == []
+
+
+def test_exists_is_exact(any_store):
+    publish(any_store, "a/bc", b"x")
+    assert any_store.exists("a/bc")
+    assert not any_store.exists("a/b")
+
+
+def test_an_absent_object_is_named(any_store, tmp_path):
+    with pytest.raises(InputError, match=r"a/b: no such"):
+        any_store.get("a/b")
+
+
+def test_json_round_trips_and_broken_json_is_named(any_store, tmp_path):
+    publish_json(any_store, "v.json", {"b": 1, "a": [2]})
+    assert get_json(any_store, "v.json") == {"a": [2], "b": 1}
+    publish(any_store, "broken.json", b"{")
+    with pytest.raises(InputError, match=r"broken\.json: not JSON"):
+        get_json(any_store, "broken.json")
+
+
+def test_download_gives_the_bytes(any_store, tmp_path):
+    publish(any_store, "a", bytes(range(256)) * 9000)
+    any_store.download("a", tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == bytes(range(256)) * 9000
