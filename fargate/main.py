@@ -1,0 +1,67 @@
+"""Entry point of the task: `python -m fargate.main`.
+
+Exit codes: 0 done (bad bricks and hosts are rows with a reason, not failures), 2 the input is wrong (one line
+on stderr), 143 stopped by SIGTERM, 1 anything else. Stdout carries one line, the counts as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.events import (
+    CACHE_PHASE,
+    INJECT_PHASE,
+    TASK_PHASE,
+    ChunkRecord,
+    RunRequest,
+    from_environment,
+)
+from pipeline.store import S3Store, Store
+
+BAD_INPUT = 2
+STOPPED = 128 + signal.SIGTERM
+
+
+def main(environment: Mapping[str, str] = os.environ) -> int:
+    """Do the chunk that the environment names; the exit code."""
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        phase, request, chunk, bucket = from_environment(dict(environment))
+        counts = work(phase, S3Store(bucket), request, chunk)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_INPUT
+    print(json.dumps({"phase": phase, "run_id": request.run_id, "chunk_id": chunk.chunk_id, **counts}))
+    return 0
+
+
+def work(phase: str, store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[str, Any]:
+    """Phase 4b or 4c on a chunk. Only 4c loads the physics and its compiler."""
+    if phase == CACHE_PHASE:
+        from pipeline.staging import cache_chunk
+
+        return cache_chunk(store, request, chunk)
+    if phase == INJECT_PHASE:
+        from pipeline.inject import inject_chunk
+
+        return inject_chunk(store, request, chunk)
+    raise InputError(
+        f"environment: {TASK_PHASE} is {phase!r}; the state machine sets {CACHE_PHASE} or {INJECT_PHASE}"
+    )
+
+
+def stop(signum: int, frame: FrameType | None) -> None:
+    """Leave at once. Objects are written whole and conditionally, so the retry redoes the chunk."""
+    print("stopped by SIGTERM: nothing half-written; the retry redoes the chunk", file=sys.stderr, flush=True)
+    os._exit(STOPPED)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

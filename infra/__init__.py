@@ -1,0 +1,1 @@
+"""The AWS side of Dark Halo Scope: settings -> one stack of small constructs."""

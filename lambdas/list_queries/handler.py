@@ -1,0 +1,15 @@
+"""The SQL of a run: the gate's checks and the selection function."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from pipeline.events import DATA_BUCKET, RunRequest
+from pipeline.queries import list_queries
+from pipeline.store import S3Store
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """{request} -> {checks: [{name, sql}], selection_function: sql}."""
+    return list_queries(S3Store(os.environ[DATA_BUCKET]), RunRequest.from_event(event["request"]))

@@ -1,0 +1,16 @@
+"""The last act: _SUCCESS.json."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from pipeline.events import DATA_BUCKET, RunRequest
+from pipeline.publish import publish
+from pipeline.store import S3Store
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
+    """{request, verdict} -> the content of _SUCCESS.json."""
+    request = RunRequest.from_event(event["request"])
+    return publish(S3Store(os.environ[DATA_BUCKET]), request, event["verdict"])
