@@ -1,0 +1,261 @@
+"""Measuring sections: parameters, flux and SNR against theta_E, completeness, PSF."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.schema import BANDS
+from report.charts import Chart, Line, distribution, intervals
+from report.folder import Frame, TableRead, Verdict
+from report.stats import (
+    Codes,
+    Estimate,
+    Floats,
+    Groups,
+    change_within_hosts,
+    format_value,
+    group_values,
+    host_log_mean,
+    host_mean,
+    wilson,
+)
+from report.words import HtmlTable, number, share
+
+SNR_BOUND = 5.0
+THETA_AXIS = "θ_E (arcsec)"
+
+
+@dataclass(frozen=True)
+class Section:
+    """Charts, tables and sentences."""
+
+    charts: tuple[Chart, ...] = ()
+    tables: tuple[HtmlTable, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+# (column, title, axis, logarithmic, marked values); psfsize_r has its own section
+PARAMETERS: tuple[tuple[str, str, str, bool, tuple[tuple[float, str], ...]], ...] = (
+    ("theta_e_arcsec", "Einstein radius", THETA_AXIS, False, ()),
+    ("src_dmag", "Source minus host magnitude", "src_dmag (mag)", False, ()),
+    ("src_reff_arcsec", "Source half-light radius", "src_reff_arcsec", False, ()),
+    ("src_n_sersic", "Source Sersic index", "src_n_sersic", False, ()),
+    ("src_e", "Source ellipticity", "src_e", False, ()),
+    ("shear", "External shear", "shear", False, ()),
+    ("lens_e", "Ellipticity of the mass", "lens_e", False, ()),
+    ("src_x_arcsec", "Source position, x", "src_x_arcsec", False, ()),
+    ("src_y_arcsec", "Source position, y", "src_y_arcsec", False, ()),
+    ("magnification", "Magnification", "magnification (log)", True, ((1.0, "1"),)),
+    ("arc_snr", "SNR of the arcs", "arc_snr (log)", True, ((SNR_BOUND, "5"),)),
+    ("flux_in_stamp", "Part of the flux inside the stamp", "flux_in_stamp", False, ()),
+    ("psfsize_r", "PSF size", "psfsize_r (arcsec)", False, ()),
+    ("bad_pixel_frac", "Bad pixels", "bad_pixel_frac", False, ((0.2, "0.2"),)),
+)
+
+
+def parameters(frame: Frame) -> Section:
+    """A small chart of every parameter and measurement; those of the lens and source from injections only."""
+    injected = frame.where(~frame.flags("is_control"))
+    charts, missing = [], []
+    for column, title, axis, log, marks in PARAMETERS:
+        source = frame if column in ("psfsize_r", "bad_pixel_frac") else injected
+        chart = distribution(title, source.numbers(column), axis, log=log, marks=marks)
+        if chart is None:
+            missing.append(column)
+        else:
+            charts.append(chart)
+    notes = (f"Nothing to draw for {', '.join(missing)}: no value in this run.",) if missing else ()
+    return Section(tuple(charts), notes=notes)
+
+
+def against_theta(frame: Frame, theta: Groups) -> Section:
+    """Flux and SNR against theta_E, means by host first."""
+    hosts = frame.codes("host_id")[0]
+    flux, snr = frame.numbers("total_injected_flux"), frame.numbers("arc_snr")
+    specs: tuple[tuple[str, str, Floats, Callable[[Floats, Codes], Estimate | None], bool], ...] = (
+        ("Flux added in r", "mean flux (nmgy)", flux, host_mean, False),
+        ("SNR of the arcs", "geometric mean of arc_snr", snr, host_log_mean, True),
+    )
+    charts = tuple(
+        chart for title, axis, values, mean, log in specs
+        if (chart := _theta_chart(title, axis, values, hosts, theta, mean, log)) is not None
+    )  # fmt: skip
+    if not charts:
+        return Section(notes=("No row has a flux or an SNR.",))
+    return Section(charts, notes=_snr_note(snr))
+
+
+def _theta_chart(
+    title: str, axis: str, values: Floats, hosts: Codes, theta: Groups,
+    mean: Callable[[Floats, Codes], Estimate | None], log: bool,
+) -> Chart | None:  # fmt: skip
+    found = [mean(values[theta.rows(i)], hosts[theta.rows(i)]) for i in range(len(theta))]
+    rows = tuple(
+        (f"{label}″", *_estimate_cells(estimate), _change(values, hosts, theta, i))
+        for i, (label, estimate) in enumerate(zip(theta.labels, found, strict=True))
+    )
+    header = ("θ_E", axis, "95 % interval", "rows", "hosts", "ratio to the row above, within hosts")
+    n_hosts = max((e.n_hosts for e in found if e), default=0)
+    caption = f"Means by host first; bars are 95 % intervals from the scatter of up to {n_hosts:,} hosts."
+    return intervals(
+        title, caption, _ticks(theta), [Line(title, tuple(zip(theta.centres, found, strict=True)))],
+        (THETA_AXIS, axis), log=log, table=(header, rows),
+    )  # fmt: skip
+
+
+def _estimate_cells(estimate: Estimate | None) -> tuple[str, str, str, str]:
+    if estimate is None:
+        return "–", "–", "0", "0"
+    interval = f"{number(estimate.low)} to {number(estimate.high)}" if estimate.low == estimate.low else "–"
+    return number(estimate.value), interval, f"{estimate.n_rows:,}", f"{estimate.n_hosts:,}"
+
+
+def _change(values: Floats, hosts: Codes, theta: Groups, i: int) -> str:
+    if i == 0:
+        return "–"
+    before, after = theta.rows(i - 1), theta.rows(i)
+    ratio = change_within_hosts(values[before], hosts[before], values[after], hosts[after])
+    if ratio is None:
+        return "too few hosts have both"
+    return f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
+
+
+def _ticks(theta: Groups) -> list[tuple[float, str]]:
+    return list(zip(theta.centres, (format_value(c) for c in theta.centres), strict=True))
+
+
+def _snr_note(snr: Floats) -> tuple[str, ...]:
+    known = snr[np.isfinite(snr)]
+    if not len(known):
+        return ("No row has an SNR.",)
+    low = float((known < SNR_BOUND).mean())
+    return (
+        f"The median SNR is {number(float(np.median(known)))}; {100 * low:.3g} % of injections lie below 5. "
+        "Real arcs of the survey lie near the noise: a run whose arcs are all bright trains a network on the "
+        "wrong sky.",
+    )
+
+
+def completeness(table: TableRead, verdict: Verdict) -> Section:
+    """Detected and recovered fractions against theta_E, with Wilson intervals, or why there are none."""
+    if not table.there:
+        return Section(notes=(_why_no_completeness(table, verdict),))
+    frame = table.frame
+    cut, cuts = frame.codes("cut")
+    theta = group_values(frame.numbers("theta_e_arcsec"), most_values=15)
+    parts = [(name, frame.where(cut == i), theta.index[cut == i]) for i, name in enumerate(cuts)]
+    parts = parts or [("all rows", frame, theta.index)]
+    charts = tuple(c for name, part, index in parts if (c := _completeness_chart(name, part, index, theta)))
+    notes = [table.note] if table.note else []
+    return Section(charts, notes=(*notes, *_threshold_note(frame, theta), INDEPENDENCE))
+
+
+INDEPENDENCE = (
+    "The intervals take rows as independent. A host carries several rows, so the true intervals are wider."
+)
+
+
+def _why_no_completeness(table: TableRead, verdict: Verdict) -> str:
+    if table.files and table.rows is None:
+        return table.note
+    if not verdict.go:
+        return "Phase 4d was blocked by the NO-GO: there is no selection function, and none should be made."
+    return f"{table.note} It has not been computed yet: `darkhalo select {verdict.run_id}`."
+
+
+def _completeness_chart(cut: str, part: Frame, index: Codes, theta: Groups) -> Chart | None:
+    n = _sums(part.numbers("n"), index, len(theta))
+    kinds = [
+        ("detected: arc_snr ≥ 5", "n_detected"),
+        ("recovered: also θ_E / psfsize_r ≥ 0.8", "n_recovered"),
+    ]
+    lines, columns = [], []
+    for name, column in kinds:
+        if part.has(column):
+            k = _sums(part.numbers(column), index, len(theta))
+            found = [_fraction(int(a), int(b)) for a, b in zip(k, n, strict=True)]
+            lines.append(Line(name, tuple(zip(theta.centres, found, strict=True))))
+            columns.append([_fraction_cell(int(a), e) for a, e in zip(k, found, strict=True)])
+    header = ("θ_E", "injections", *(line.name.split(":")[0] for line in lines))
+    rows = tuple(zip([f"{t}″" for t in theta.labels], [number(v) for v in n], *columns, strict=True))
+    return intervals(
+        f"Completeness, cut “{cut}”", f"{number(n.sum())} injections; bars are Wilson 95 % intervals.",
+        _ticks(theta), lines, (THETA_AXIS, "fraction"), y_range=(0.0, 1.04), table=(header, rows),
+    )  # fmt: skip
+
+
+def _sums(values: Floats, index: Codes, n: int) -> Floats:
+    good = (index >= 0) & np.isfinite(values)
+    return np.asarray(np.bincount(index[good], weights=values[good], minlength=n))
+
+
+def _fraction(k: int, n: int) -> Estimate | None:
+    return Estimate(k / n, *wilson(k, n), n, 0) if n else None
+
+
+def _fraction_cell(k: int, e: Estimate | None) -> str:
+    return f"{k:,}: {e.value:.3f} ({e.low:.3f} to {e.high:.3f})" if e else "–"
+
+
+def _threshold_note(frame: Frame, theta: Groups) -> tuple[str, ...]:
+    """Where nothing is recovered although arcs are detected, the threshold is what was measured."""
+    if not (frame.has("n_detected") and frame.has("n_recovered")):
+        return ()
+    detected = _sums(frame.numbers("n_detected"), theta.index, len(theta))
+    recovered = _sums(frame.numbers("n_recovered"), theta.index, len(theta))
+    own = [label for label, d, r in zip(theta.labels, detected, recovered, strict=True) if d > 0 and r == 0]
+    if not own:
+        return ()
+    return (
+        f"At θ_E {', '.join(own)}″ arcs are detected but none is recovered: the resolution threshold "
+        "alone gives the zero there, not the sky.",
+    )
+
+
+def psf(frame: Frame) -> Section:
+    """psfsize_r as a histogram, where each band's came from, and the FWHM used against it."""
+    chart = distribution("PSF size in r", frame.numbers("psfsize_r"), "psfsize_r (arcsec)", size=(460, 290))
+    tables = tuple(t for t in (_psf_sources(frame), _psf_widths(frame)) if t.rows)
+    notes = [] if chart else ["No row has a psfsize_r."]
+    zero = int((frame.numbers("psfsize_r") <= 0).sum())
+    if zero:
+        notes.append(f"{zero:,} rows have a psfsize_r of 0 or less, which is never a valid PSF.")
+    return Section((chart,) if chart else (), tables, tuple(notes))
+
+
+def _psf_sources(frame: Frame) -> HtmlTable:
+    rows = []
+    for band in BANDS:
+        code, names = frame.codes(f"psf_source_{band}")
+        parts = [(name, int((code == i).sum())) for i, name in enumerate(names)]
+        parts.append(("NULL", int((code < 0).sum())))
+        told = ", ".join(f"{name} {n:,} ({share(n, len(frame))})" for name, n in parts if n)
+        rows.append((band, told))
+    return HtmlTable("Where psfsize came from", ("band", "rows by source"), tuple(rows), numeric=False)
+
+
+def _psf_widths(frame: Frame) -> HtmlTable:
+    rows = []
+    for band in BANDS:
+        size, fwhm = frame.numbers(f"psfsize_{band}"), frame.numbers(f"psf_fwhm_used_{band}")
+        with np.errstate(divide="ignore", invalid="ignore"):
+            columns = [size, fwhm, fwhm / size]
+        rows.append((band, *(_median(c) for c in columns)))
+    kinds = ", ".join(frame.codes("psf_kind")[1]) or "not recorded"
+    betas = ", ".join(format_value(b) for b in np.unique(_finite(frame.numbers("psf_beta")))[:6])
+    caption = f"PSF used for the arcs: {kinds}" + (f", beta {betas}" if betas else "")
+    return HtmlTable(
+        caption, ("band", "median psfsize (arcsec)", "median FWHM used", "FWHM / psfsize"), tuple(rows)
+    )
+
+
+def _finite(values: Floats) -> Floats:
+    return np.asarray(values[np.isfinite(values)])
+
+
+def _median(values: Floats) -> str:
+    known = _finite(values)
+    return number(float(np.median(known))) if len(known) else "–"

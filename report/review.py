@@ -1,0 +1,153 @@
+"""The review page: reads the run's folder, fills the template, writes one file."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pipeline.schema import BANDS, METRICS
+from report import findings, tallies, words
+from report.cards import build_gallery
+from report.folder import Frame, TableRead, Verdict, count_table, load_plan, load_verdict, read_table
+from report.stats import group_values
+
+METRICS_COLUMNS = (
+    "task_id", "brickname", "host_id", "ra", "dec", "is_control", "cutout_ok", "quarantine_reason",
+    "total_injected_flux", "offset_x_arcsec", "offset_y_arcsec", "psf_kind", "psf_beta",
+    *(column for column, *_ in findings.PARAMETERS if column != "psfsize_r"),
+    *(f"{name}_{b}" for name in ("psfsize", "psf_source", "psf_fwhm_used") for b in BANDS),
+)  # fmt: skip
+SELECTION_COLUMNS = ("cut", "theta_e_arcsec", "n", "n_detected", "n_recovered")
+LIBRARIES = ("numpy", "pyarrow", "astropy", "numba", "lenstronomy", "duckdb", "pillow", "jinja2")
+
+
+def write_review(run_dir: Path, out: Path | None = None) -> Path:
+    """Write the review page of the run in `run_dir`; its path (`run_dir`/review.html by default).
+
+    What is missing from the folder is said on the page. Raises InputError where verdict.json is absent or
+    cannot be understood. The file appears whole or not at all.
+    """
+    run_dir = Path(run_dir)
+    out = Path(out) if out is not None else run_dir / "review.html"
+    _write_whole(out, render(run_dir))
+    return out
+
+
+def render(run_dir: Path) -> str:
+    """The page as text."""
+    verdict = load_verdict(run_dir)
+    metrics = read_table(run_dir, METRICS.name, METRICS_COLUMNS)
+    others = [count_table(run_dir, name) for name in ("manifest", "stamps")]
+    selection = read_table(run_dir, "selection_function", SELECTION_COLUMNS)
+    plan, plan_note = load_plan(run_dir)
+    page = {
+        "verdict": verdict,
+        "plan_note": plan_note,
+        "provenance": provenance(verdict, plan),
+        "settings": settings(plan),
+        "libraries": libraries(),
+        "written": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        **_verdict_words(verdict, read_table(run_dir, "check_results", ("name", "status")).frame),
+        **_sections(run_dir, verdict, metrics, others, selection),
+    }
+    return _environment().get_template("review.html.j2").render(page)
+
+
+def _verdict_words(verdict: Verdict, results: Frame) -> dict[str, Any]:
+    return {
+        "reasons": words.sentences(verdict),
+        "contradictions": words.contradictions(verdict) + words.disagreements(verdict, results),
+        "next_step": words.next_step(verdict),
+        "checks": words.check_rows(verdict),
+        "status_words": words.STATUS_WORDS,
+        "status_meaning": words.STATUS_MEANING,
+    }
+
+
+def _sections(
+    run_dir: Path, verdict: Verdict, metrics: TableRead, others: list[TableRead], selection: TableRead
+) -> dict[str, Any]:
+    frame = metrics.frame
+    theta = group_values(frame.numbers("theta_e_arcsec"), most_values=6, bins=5)
+    lenses = frame.where(~frame.flags("is_control")) if len(frame) else frame
+    fine = group_values(lenses.numbers("theta_e_arcsec"), most_values=15, bins=8)
+    stamps = next(table for table in others if table.name == "stamps")
+    return {
+        "counts": tallies.counts(metrics, others, verdict.rows),
+        "cross": tallies.split_by_theta(frame, theta),
+        "confounding": tallies.confounding(frame, theta) if len(theta) else "",
+        "parameters": findings.parameters(frame) if len(frame) else None,
+        "physics": findings.against_theta(lenses, fine) if len(frame) else None,
+        "completeness": findings.completeness(selection, verdict),
+        "psf": findings.psf(frame) if len(frame) else None,
+        "gallery": build_gallery(run_dir, metrics, theta, stamps),
+    }
+
+
+def provenance(verdict: Verdict, plan: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the run was made of: the verdict's other keys, and the plan but for the tier's settings."""
+    pairs = [("run_id", verdict.run_id), ("tier", verdict.tier), *words.flatten(verdict.rest)]
+    known = dict(pairs)
+    asked = words.flatten({key: value for key, value in plan.items() if not _is_settings(key, value)})
+    return pairs + [
+        (f"{key} (plan.json)" if key in known else key, value)
+        for key, value in asked
+        if known.get(key) != value
+    ]
+
+
+def settings(plan: dict[str, Any]) -> list[tuple[str, str]]:
+    """The tier's settings, as the plan froze them."""
+    return words.flatten({key: value for key, value in plan.items() if _is_settings(key, value)})
+
+
+def _is_settings(key: str, value: Any) -> bool:
+    return key == "tier" and isinstance(value, dict)
+
+
+def libraries() -> list[tuple[str, str]]:
+    """Versions of what is installed where this page was written."""
+    return [(name, found) for name in ("python", *LIBRARIES) if (found := _version(name))]
+
+
+def _version(name: str) -> str:
+    if name == "python":
+        return platform.python_version()
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
+
+
+def _environment() -> Environment:
+    """Everything is escaped: messages and names come from data."""
+    environment = Environment(
+        loader=PackageLoader("report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["rich"] = words.rich
+    environment.filters["rich_svg"] = words.rich_svg
+    return environment
+
+
+def _write_whole(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,216 @@
+"""Counting sections: what is in the folder, by split and theta_E, what was quarantined, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.schema import SPLITS
+from report.charts import Chart, sky, thousands
+from report.folder import Frame, TableRead
+from report.stats import Groups, cross_table
+from report.words import HtmlTable, number, share
+
+WORST_BRICKS = 12
+MISSING = "not given"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One big number."""
+
+    value: str
+    name: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The section of counts."""
+
+    tiles: tuple[Tile, ...]
+    tables: tuple[HtmlTable, ...]
+    sky: Chart | None
+    notes: tuple[str, ...]
+
+
+def splits_of(frame: Frame) -> tuple[NDArray[np.int64], list[str]]:
+    """(code of each row's split, names) in the order train, val, test, then any other."""
+    codes, names = frame.codes("region_split")
+    order = [s for s in SPLITS if s in names] + [s for s in names if s not in SPLITS]
+    renumber = np.array([order.index(name) for name in names], dtype=np.int64)
+    out = np.full(len(codes), -1, dtype=np.int64)
+    out[codes >= 0] = renumber[codes[codes >= 0]]
+    if (out < 0).any() and len(out):
+        out[out < 0] = len(order)
+        order.append(MISSING)
+    return out, order
+
+
+def counts(metrics: TableRead, others: Sequence[TableRead], verdict_rows: int | None) -> Counts:
+    """Tiles, tables and notes. `others`: manifest and stamps, of which only the number of rows is used."""
+    frame = metrics.frame
+    tables = (by_split(frame), quarantined(frame), worst_bricks(frame)) if len(frame) else ()
+    return Counts(
+        _tiles(metrics, others),
+        tuple(table for table in tables if table.rows),
+        _sky(frame) if len(frame) else None,
+        tuple(_notes(metrics, others, verdict_rows)),
+    )
+
+
+def _tiles(metrics: TableRead, others: Sequence[TableRead]) -> tuple[Tile, ...]:
+    frame = metrics.frame
+    control = frame.flags("is_control")
+    tiles = [Tile(number(t.rows), f"rows in {t.name}") for t in (*others, metrics)]
+    if len(frame):
+        tiles += [
+            Tile(thousands((~control).sum()), "injections"),
+            Tile(thousands(control.sum()), "controls", "" if control.any() else "none in this run"),
+            Tile(thousands(len(frame.codes("host_id")[1])), "hosts"),
+            Tile(thousands(len(frame.codes("brickname")[1])), "bricks"),
+            Tile(thousands(_quarantine_mask(frame).sum()), "rows without a stamp"),
+        ]
+    return tuple(tiles)
+
+
+def _notes(metrics: TableRead, others: Sequence[TableRead], verdict_rows: int | None) -> list[str]:
+    notes = [table.note for table in (*others, metrics) if table.note]
+    for table in others:
+        if (
+            table.name == "manifest"
+            and table.there
+            and metrics.rows is not None
+            and table.rows != metrics.rows
+        ):
+            notes.append(
+                f"The manifest planned {number(table.rows)} rows; metrics holds {number(metrics.rows)}."
+            )
+    if verdict_rows is not None and metrics.rows is not None and verdict_rows != metrics.rows:
+        notes.append(f"verdict.json counts {verdict_rows:,} rows; metrics holds {metrics.rows:,} now.")
+    if metrics.read and len(metrics.read) < metrics.files:
+        notes.append(
+            f"This page read {len(metrics.read):,} of {metrics.files:,} files of metrics, evenly spaced "
+            f"({len(metrics.frame):,} rows): but for the rows in each table, its numbers are of those."
+        )
+    return notes
+
+
+def _quarantine_mask(frame: Frame) -> NDArray[np.bool_]:
+    if frame.has("cutout_ok"):
+        return ~frame.flags("cutout_ok")
+    return frame.codes("quarantine_reason")[0] >= 0
+
+
+def by_split(frame: Frame) -> HtmlTable:
+    """Rows, injections, controls, hosts and bricks of each split."""
+    split, names = splits_of(frame)
+    control, gone = frame.flags("is_control"), _quarantine_mask(frame)
+    hosts, bricks = frame.codes("host_id")[0], frame.codes("brickname")[0]
+    masks = [(name, split == i) for i, name in enumerate(names)] + [("all", np.ones(len(frame), bool))]
+    rows = tuple(
+        (
+            name,
+            thousands(m.sum()),
+            share(m.sum(), len(frame)),
+            *(thousands((m & kind).sum()) for kind in (~control, control, gone)),
+            *(_distinct(codes[m]) for codes in (hosts, bricks)),
+        )
+        for name, m in masks
+    )
+    header = ("split", "rows", "share", "injections", "controls", "no stamp", "hosts", "bricks")
+    return HtmlTable("Each split of the sky", header, rows)
+
+
+def _distinct(codes: NDArray[np.int64]) -> str:
+    return thousands(len(np.unique(codes[codes >= 0])))
+
+
+def quarantined(frame: Frame) -> HtmlTable:
+    """Why rows have no stamp, with the bricks they come from."""
+    gone = _quarantine_mask(frame)
+    reason, names = frame.codes("quarantine_reason")
+    bricks = frame.codes("brickname")[0]
+    masks = [(name, gone & (reason == i)) for i, name in enumerate(names)]
+    masks.append(("no reason given", gone & (reason < 0)))
+    rows = tuple(
+        (name, thousands(m.sum()), share(m.sum(), len(frame)), _distinct(bricks[m]))
+        for name, m in masks
+        if m.any()
+    )
+    return HtmlTable("Rows without a stamp, by reason", ("reason", "rows", "share of all", "bricks"), rows)
+
+
+def worst_bricks(frame: Frame) -> HtmlTable:
+    """Bricks one by one: a mean over the run hides a failure that sits in one of them."""
+    brick, names = frame.codes("brickname")
+    if not names:
+        return HtmlTable("", (), ())
+    rows = np.bincount(brick[brick >= 0], minlength=len(names))
+    gone = _mean_by(brick, _quarantine_mask(frame).astype(float), len(names))
+    bad = _mean_by(brick, frame.numbers("bad_pixel_frac"), len(names))
+    psf = _mean_by(brick, frame.numbers("psfsize_r"), len(names))
+    order = np.lexsort((-np.nan_to_num(bad), -gone))[:WORST_BRICKS]
+    lines = tuple(
+        (names[i], thousands(rows[i]), f"{100 * gone[i]:.3g} %", number(float(bad[i])), number(float(psf[i])))
+        for i in order
+    )
+    shown = f"{len(lines)} worst of {len(names):,} bricks" if len(lines) < len(names) else "All bricks"
+    header = ("brick", "rows", "no stamp", "mean bad pixels", "mean psfsize_r (arcsec)")
+    return HtmlTable(f"{shown}, worst first", header, lines)
+
+
+def _mean_by(codes: NDArray[np.int64], values: NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    good = (codes >= 0) & np.isfinite(values)
+    sums = np.bincount(codes[good], weights=values[good], minlength=n)
+    numbers = np.bincount(codes[good], minlength=n)
+    return np.asarray(np.where(numbers > 0, sums / np.maximum(numbers, 1), np.nan))
+
+
+def _sky(frame: Frame) -> Chart | None:
+    brick, names = frame.codes("brickname")
+    known = np.flatnonzero(brick >= 0)
+    _, first = np.unique(brick[known], return_index=True)
+    rows = known[first][:: max(1, len(names) // 3000)]
+    split, split_names = splits_of(frame)
+    ra, dec = frame.numbers("ra")[rows], frame.numbers("dec")[rows]
+    return sky("Bricks on the sky", ra, dec, split[rows], split_names, len(names))
+
+
+def split_by_theta(frame: Frame, theta: Groups) -> HtmlTable | None:
+    """Rows of each split and theta_E: a confounded design shows here. Injections only."""
+    if not len(frame) or not len(theta):
+        return None
+    split, names = splits_of(frame)
+    split = np.where(frame.flags("is_control"), -1, split)
+    table = cross_table(split, len(names), theta.index, len(theta))
+    totals = table.sum(axis=1)
+    rows = tuple(
+        (name, *(f"{thousands(n)} ({share(n, total)})" for n in line), thousands(total))
+        for name, line, total in zip(names, table, totals, strict=True)
+    )
+    foot = ("all", *(f"{thousands(n)} ({share(n, table.sum())})" for n in table.sum(axis=0)))
+    caption = "Injections by split and θ_E; in brackets the share of the split"
+    header = ("split", *(f"{label}″" for label in theta.labels), "all")
+    return HtmlTable(caption, header, (*rows, (*foot, thousands(table.sum()))))
+
+
+def confounding(frame: Frame, theta: Groups) -> str:
+    """The largest gap between a split's share of a theta_E and the whole run's, in a sentence."""
+    split, names = splits_of(frame)
+    split = np.where(frame.flags("is_control"), -1, split)
+    table = cross_table(split, len(names), theta.index, len(theta))
+    if table.shape[0] < 2 or not table.sum():
+        return "There is only one split, so nothing can be confounded with it."
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    gaps = np.abs(shares - table.sum(axis=0) / table.sum())
+    row, column = np.unravel_index(int(gaps.argmax()), gaps.shape)
+    if gaps.max() < 1e-12:
+        return "Every split holds the same share of each θ_E, exactly."
+    return (
+        f"The largest gap between a split and the whole run is {100 * gaps.max():.2g} percentage points "
+        f"({names[row]}, θ_E {theta.labels[column]}″)."
+    )
