@@ -1,0 +1,5 @@
+"""Defaults that several commands share. Nothing heavy is imported for them."""
+
+SYNTHETIC = "synthetic"
+BRICK_PIXELS = 900  # a sixteenth of a real brick's area: a laptop is not kept waiting; 3600 works
+SKY_SEED = 20240607

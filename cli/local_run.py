@@ -1,0 +1,113 @@
+"""One execution of the state machine in the embedded cloud, from the request to the review page."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from cli.exits import ExecutionFailedError
+from cli.output import note
+from cli.workspace import Workspace
+from local_cloud import LocalCloud, synthesize
+from pipeline.events import RunRequest
+from pipeline.store import S3Store, publish
+from report import write_review
+
+STACK = "DarkHaloScope"
+_POLL = 0.2  # seconds
+_PASSED_ON = ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")  # where compiled kernels are kept
+
+
+class LocalRun:
+    """Runs requests in the embedded cloud of a workspace."""
+
+    def __init__(self, workspace: Workspace, repository: Path) -> None:
+        self.workspace, self.repository = workspace, repository
+
+    def execute(self, request: RunRequest, catalogue: bytes) -> dict[str, Any]:
+        """Run; verdict, checks, counts and where things lie. ExecutionFailedError if the machine broke."""
+        started = time.monotonic()
+        assembly = synthesize(self.repository, self.workspace.cloud / "assembly")
+        with LocalCloud(
+            assembly,
+            STACK,
+            self.workspace.cloud / "s3",
+            environment={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            task_slots=os.cpu_count() or 1,
+        ) as cloud:
+            note("not emulated here:\n  " + "\n  ".join(cloud.not_emulated))
+            bucket = cloud.outputs["DataBucketName"]
+            publish(S3Store(bucket, cloud.client("s3")), request.hosts_key, catalogue)
+            self.workspace.link_runs(cloud.object_path(bucket, "runs"))
+            seconds = {"synth and deploy": round(time.monotonic() - started, 1)}
+            final, phases = _execute(cloud, request)
+            seconds |= phases
+        run_dir = self.workspace.run_dir(request.run_id)
+        started = time.monotonic()
+        review = write_review(run_dir)
+        seconds["review page"] = round(time.monotonic() - started, 1)
+        return {
+            **{key: final[key] for key in ("verdict", "reasons", "checks", "config_hash")},
+            "run_id": request.run_id,
+            "tier": request.tier,
+            "run_dir": str(run_dir),
+            "review": str(review),
+            "rows": final["counts"]["rows"],
+            "quarantined": final["counts"]["quarantined"],
+            "seconds": seconds,
+        }
+
+
+def _execute(cloud: LocalCloud, request: RunRequest) -> tuple[dict[str, Any], dict[str, float]]:
+    """Start the execution, say which state it is in, and wait; (output, seconds by state)."""
+    client = cloud.client("stepfunctions")
+    arn = client.start_execution(
+        stateMachineArn=cloud.outputs["StateMachineArn"],
+        name=request.run_id,
+        input=json.dumps(request.to_event()),
+    )["executionArn"]
+    said: set[str] = set()
+    while True:
+        answer = client.describe_execution(executionArn=arn)
+        states = _states(client, arn)
+        for name in states:
+            if name not in said:
+                said.add(name)
+                note(f"state {name}")
+        if answer["status"] != "RUNNING":
+            break
+        time.sleep(_POLL)
+    if answer["status"] != "SUCCEEDED":
+        raise ExecutionFailedError(
+            f"execution {request.run_id} {answer['status']}: {answer.get('error')}: {answer.get('cause')}"
+            f"{_failed_task(cloud)}; logs of tasks and Lambdas: {cloud.logs}"
+        )
+    return json.loads(answer["output"]), states
+
+
+def _failed_task(cloud: LocalCloud) -> str:
+    """The end of what a failed task said, if one failed."""
+    ecs, cluster = cloud.client("ecs"), cloud.outputs["ClusterName"]
+    stopped = ecs.list_tasks(cluster=cluster, desiredStatus="STOPPED")["taskArns"]
+    for task in ecs.describe_tasks(cluster=cluster, tasks=stopped)["tasks"] if stopped else []:
+        for container in task["containers"]:
+            if container.get("exitCode"):
+                return f"; a task exited with {container['exitCode']}: {container.get('reason', '')}"
+    return ""
+
+
+def _states(client: Any, arn: str) -> dict[str, float]:
+    """Seconds spent in each top-level state so far, in the order in which they were entered."""
+    entered: dict[str, Any] = {}
+    seconds: dict[str, float] = {}
+    for page in client.get_paginator("get_execution_history").paginate(executionArn=arn):
+        for event in page["events"]:
+            if name := event.get("stateEnteredEventDetails", {}).get("name"):
+                entered[name] = event["timestamp"]
+                seconds.setdefault(name, 0.0)
+            elif name := event.get("stateExitedEventDetails", {}).get("name"):
+                seconds[name] = round((event["timestamp"] - entered[name]).total_seconds(), 1)
+    return seconds

@@ -1,0 +1,47 @@
+"""What the commands print: JSON on stdout when asked, words otherwise; progress always on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, TextIO
+
+import click
+
+json_option: Callable[[Any], Any] = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object on stdout; everything else on stderr."
+)
+
+
+def note(text: str) -> None:
+    """A line for the person who waits."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def emit_json(value: Any) -> None:
+    print(json.dumps(value, indent=1, allow_nan=False))
+
+
+def print_checks(checks: list[dict[str, Any]], stream: TextIO) -> None:
+    """The checks as an aligned table: status, name, statistic against bound, n, finding."""
+    for check in checks:
+        statistic, bound = (_number(check[key]) for key in ("statistic", "bound"))
+        n = "-" if check["n"] is None else f"{check['n']:,}"
+        print(
+            f"  {check['status']:<13} {check['name']:<15} {statistic:>10} vs {bound:<9} n={n:<9} "
+            f"{check['message']}",
+            file=stream,
+        )
+
+
+def print_verdict(judged: dict[str, Any], stream: TextIO) -> None:
+    """Checks, verdict and reasons."""
+    print_checks(judged["checks"], stream)
+    print(f"\n{judged['verdict']}", file=stream)
+    for reason in judged["reasons"]:
+        print(f"  because {reason}", file=stream)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

@@ -1,0 +1,98 @@
+"""From what a person gives as a sky to what an execution needs: an address and a host catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+
+from cli.defaults import SKY_SEED, SYNTHETIC
+from cli.output import note
+from cli.workspace import Workspace
+from pipeline.errors import InputError
+from pipeline.parquet import to_bytes
+from pipeline.progress import Progress
+from pipeline.tier import Tier
+from survey.hosts import select_hosts
+from survey.sky import FORMAT, write_sky
+from survey.sources import open_source
+from survey.synthetic.writer import FAILURES
+from survey.tractors import tractor_files
+
+
+def failure_names(text: str) -> tuple[str, ...]:
+    """The failures that a person asks for: names between commas, or `all`."""
+    return tuple(FAILURES) if text == "all" else tuple(name for name in text.split(",") if name)
+
+
+def synthesize_sky(
+    folder: Path, n_bricks: int, brick_pixels: int, seed: int = SKY_SEED, failures: tuple[str, ...] = ()
+) -> Path:
+    """Write synthetic bricks into a folder; bricks that are there and whole are kept."""
+    unknown = sorted(set(failures) - set(FAILURES))
+    if unknown:
+        raise InputError(f"--failures {unknown[0]!r}: unknown; there are: {', '.join(FAILURES)}")
+    if n_bricks < max(1, len(failures)):
+        raise InputError(f"--bricks {n_bricks}: give at least {max(1, len(failures))}")
+    if not 400 <= brick_pixels <= 3600:
+        raise InputError(f"--brick-pixels {brick_pixels}: give 400 to 3600")
+    progress = Progress(f"sky {folder}", n_bricks, "bricks")
+    write_sky(
+        folder,
+        n_bricks,
+        brick_pixels=brick_pixels,
+        seed=seed,
+        failures=failures,
+        progress=lambda *_: progress.advance(),
+        workers=2,
+    )
+    return folder
+
+
+def address_of(sky: str, tier: Tier, workspace: Workspace, brick_pixels: int) -> str:
+    """The sky's address; `synthetic` is written first, into the workspace, once."""
+    if sky == SYNTHETIC:
+        folder = workspace.root / "sky" / f"synthetic-{tier.n_bricks}x{brick_pixels}px-v{FORMAT}"
+        return synthesize_sky(folder, tier.n_bricks, brick_pixels).resolve().as_uri()
+    if "://" in sky:
+        return sky
+    folder = Path(sky)
+    if not folder.is_dir():
+        raise InputError(f"--sky {sky}: no such folder; give a folder or bucket in the survey's layout")
+    return folder.resolve().as_uri()
+
+
+def mirror(sky_address: str, bricks: list[str], workspace: Workspace) -> str:
+    """The address of a local copy of some bricks of a bucket; a folder is its own copy.
+
+    The embedded cloud answers for every bucket, so its tasks cannot reach a real one.
+    """
+    if not sky_address.startswith("s3://"):
+        return sky_address
+    source = open_source(sky_address)
+    folder = workspace.root / "sky" / sky_address.removeprefix("s3://").strip("/").replace("/", "-")
+    progress = Progress(f"copying {sky_address}", len(bricks), "bricks")
+    for brick in bricks:
+        for name in sorted(source.list_brick(brick)):
+            target = folder / name
+            if not target.is_file():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                part = target.with_name(target.name + ".part")
+                source.copy_to(name, part)
+                part.replace(target)
+        progress.advance()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder.resolve().as_uri()
+
+
+def host_catalogue(sky_address: str) -> bytes:
+    """The LRG-like hosts of a sky, from its tractor files, as the bytes of a Parquet catalogue."""
+    source = open_source(sky_address)
+    with tractor_files(source) as paths:
+        if not paths:
+            raise InputError(f"--sky {sky_address}: holds no tractor files, so no hosts; give one that does")
+        hosts: pa.Table = select_hosts(paths)
+    if not len(hosts):
+        raise InputError(f"--sky {sky_address}: no galaxy of its {len(paths)} tractor files is a host")
+    note(f"hosts: {len(hosts):,} in {len(paths):,} bricks")
+    return to_bytes(hosts.replace_schema_metadata(None))

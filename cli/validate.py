@@ -1,0 +1,136 @@
+"""`darkhalo validate`, `select` and `report`: judge, count and show runs that lie on this machine."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli import exits, output
+from cli import workspace as workspaces
+from cli.workspace import Workspace
+from pipeline import checks
+from pipeline.errors import InputError
+from pipeline.events import RunRequest
+from pipeline.schema import MANIFEST, METRICS
+from pipeline.selection import write_cells
+from pipeline.storage import RunLayout
+from pipeline.store import FolderStore, get_json
+from pipeline.tier import load_tier
+
+if TYPE_CHECKING:
+    from local_cloud.athena_engine import Engine
+
+
+@click.command()
+@click.argument("run")
+@click.option("--tier", help="Whose critical checks apply; by default the one in the run's plan.json.")
+@workspaces.option
+@output.json_option
+def validate(run: str, tier: str | None, workspace: Path, as_json: bool) -> int:
+    """All checks on RUN: a run's id, or any folder that holds manifest/, metrics/ and stamps/ Parquet.
+
+    Nothing is written. Exit code 0 is GO, 3 is NO-GO.
+    """
+    folder = Workspace(workspace).run_dir(run)
+    judged = judge_folder(folder, tier)
+    if as_json:
+        output.emit_json(judged)
+    else:
+        output.print_verdict(judged, sys.stdout)
+    return exits.of_verdict(judged["verdict"])
+
+
+def judge_folder(folder: Path, tier: str | None) -> dict[str, Any]:
+    """Run every check on the tables of a folder; the verdict, its reasons and the checks."""
+    from local_cloud.athena_engine import Engine, FolderCatalogue
+
+    plan = get_json(FolderStore(folder), "plan.json") if (folder / "plan.json").is_file() else {}
+    request = plan.get("request", {})
+    settings = load_tier(tier or request.get("tier", "debug"))
+    catalogue = FolderCatalogue(folder)
+    if not any(catalogue.present(table.name) for table in (MANIFEST, METRICS)):
+        raise InputError(f"{folder}: holds neither manifest/ nor metrics/ Parquet; give a run's folder")
+    engine = Engine(catalogue)
+    layout = RunLayout(*_identity(engine, settings.name, request))
+    rows = _count(engine, MANIFEST.name) if catalogue.present(MANIFEST.name) else _count(engine, METRICS.name)
+    expected = plan.get("expected_rows", rows)
+    results = [_check(engine, check, layout, expected, settings.critical) for check in checks.load_checks()]
+    answer = checks.verdict(results, settings.critical)
+    return {
+        "verdict": answer.verdict,
+        "reasons": list(answer.reasons),
+        "run_id": layout.run_id,
+        "run_dir": str(folder),
+        "rows": rows,
+        "checks": [asdict(result) for result in results],
+    }
+
+
+@click.command()
+@click.argument("run")
+@workspaces.option
+@output.json_option
+def select(run: str, workspace: Path, as_json: bool) -> int:
+    """Phase 4d on a run whose verdict is GO: completeness with Wilson intervals."""
+    from local_cloud.athena_engine import Engine, FolderCatalogue
+
+    folder = Workspace(workspace).run_dir(run)
+    store = FolderStore(folder.parent.parent)
+    request = RunRequest.from_event(get_json(FolderStore(folder), "plan.json")["request"])
+    result = Engine(FolderCatalogue(folder)).execute(checks.selection_function_sql(request.layout))
+    cells = write_cells(store, request, [name for name, _ in result.columns], result.rows)
+    where = str(folder / "selection_function")
+    if as_json:
+        output.emit_json({"run_id": request.run_id, "cells": cells, "folder": where})
+    else:
+        print(f"{cells} cells: {where}")
+    return exits.DONE
+
+
+@click.command()
+@click.argument("run")
+@workspaces.option
+@output.json_option
+def report(run: str, workspace: Path, as_json: bool) -> int:
+    """Write the review page of a run again."""
+    from report import write_review
+
+    page = write_review(Workspace(workspace).run_dir(run))
+    if as_json:
+        output.emit_json({"review": str(page), "bytes": page.stat().st_size})
+    else:
+        print(page)
+    return exits.DONE
+
+
+def _identity(engine: Engine, tier: str, request: dict[str, Any]) -> tuple[str, str]:
+    """(tier, run_id) as the partitions say; those of the plan, or placeholders, where there are none."""
+    for table in (METRICS.name, MANIFEST.name):
+        rows = engine.execute(f"SELECT DISTINCT tier, run_id FROM {table}").rows  # noqa: S608
+        found = [row for row in rows if all(row)]
+        if len(found) > 1:
+            raise InputError(f"the folder holds {len(found)} runs: {found}; give the folder of one")
+        if found:
+            return found[0][0], found[0][1]
+    return request.get("tier", tier), request.get("run_id", "unnamed")
+
+
+def _count(engine: Engine, table: str) -> int:
+    return int(engine.execute(f"SELECT count(*) AS n FROM {table}").rows[0][0])  # noqa: S608
+
+
+def _check(
+    engine: Engine, check: checks.Check, layout: RunLayout, expected: int, critical: tuple[str, ...]
+) -> checks.CheckResult:
+    from local_cloud.athena_engine import QueryError
+
+    try:
+        result = engine.execute(checks.render(check, layout, expected))
+    except QueryError as error:
+        return checks.result_from_error(check.name, str(error), check.name in critical)
+    columns = [name for name, _ in result.columns]
+    return checks.result_from_row(check.name, columns, result.rows, check.name in critical)

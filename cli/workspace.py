@@ -1,0 +1,56 @@
+"""The folder on this machine that holds skies and runs; every command finds its way here.
+
+<workspace>/sky/<name>/          synthetic skies, in the survey's layout
+<workspace>/cloud/               the embedded cloud: assembly, and s3/<bucket>/<key>
+<workspace>/runs                 -> the data bucket's runs/
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from pipeline.errors import InputError
+
+option = click.option(
+    "--workspace",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("workspace"),
+    show_default=True,
+    help="Folder for skies, runs and caches.",
+)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    root: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def cloud(self) -> Path:
+        return self.root / "cloud"
+
+    def link_runs(self, runs: Path) -> None:
+        """Let <workspace>/runs point at the data bucket's runs/."""
+        if self.runs.is_symlink():
+            self.runs.unlink()
+        elif self.runs.exists():
+            raise InputError(f"{self.runs}: is a folder of its own; move it away, darkhalo puts a link there")
+        runs.mkdir(parents=True, exist_ok=True)
+        self.runs.symlink_to(runs.resolve())
+
+    def run_dir(self, run: str) -> Path:
+        """The folder of a run, by id or by path; InputError lists the runs there are."""
+        for folder in (self.runs / run, Path(run)):
+            if folder.is_dir():
+                return folder.resolve()
+        there = sorted(p.name for p in self.runs.iterdir()) if self.runs.is_dir() else []
+        raise InputError(
+            f"RUN {run!r}: no such run in {self.runs} and no such folder; "
+            f"there are: {', '.join(there) or 'none'}"
+        )

@@ -1,0 +1,154 @@
+"""The main job, end to end, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pyarrow.dataset as ds
+import pytest
+
+from pipeline.schema import BY_NAME, METRICS
+from tests.cli.conftest import darkhalo
+
+pytestmark = pytest.mark.xdist_group("runs")
+ROWS = 3 * 18 * 48
+
+
+def _table(run_dir, name):
+    return ds.dataset(Path(run_dir) / name, format="parquet", partitioning="hive").to_table()
+
+
+def test_a_clean_run_is_go_and_says_so_in_the_contract(good_run):
+    assert good_run.code == 0, good_run.err
+    answer = good_run.json
+    assert answer["verdict"] == "GO"
+    assert answer["reasons"] == []
+    assert answer["rows"] == ROWS
+    assert answer["quarantined"] == 0
+    checks = {check["name"]: check for check in answer["checks"]}
+    assert set(checks) == {
+        "schema", "success_rate", "nulls", "ranges", "controls", "psf_provenance", "maskbits",
+        "magnification", "flux_theta_e",
+    }  # fmt: skip
+    for check in answer["checks"]:
+        assert set(check) >= {"name", "status", "statistic", "bound", "n", "message"}
+    assert checks["controls"]["status"] == "NOT_EXERCISED"
+    assert {c["status"] for name, c in checks.items() if name != "controls"} == {"PASS"}
+
+
+def test_the_run_folder_holds_every_table_under_the_storage_contract(good_run):
+    run_dir = Path(good_run.json["run_dir"])
+    for name, table in BY_NAME.items():
+        rows = _table(run_dir, name)
+        assert len(rows), name
+        assert set(rows.column_names) == {*table.names, "tier", "run_id", "region_split"}
+    for name in ("plan.json", "chunks.json", "verdict.json", "_SUCCESS.json", "review.html"):
+        assert (run_dir / name).is_file(), name
+
+
+def test_every_task_has_its_metrics_and_its_stamp(good_run):
+    tables = {name: _table(good_run.json["run_dir"], name) for name in ("manifest", "metrics", "stamps")}
+    ids = {name: sorted(table["task_id"].to_pylist()) for name, table in tables.items()}
+    assert ids["manifest"] == ids["metrics"] == ids["stamps"]
+    assert len(set(ids["metrics"])) == ROWS
+    assert min(tables["metrics"]["magnification"].to_pylist()) >= 1
+
+
+def test_progress_and_what_is_not_emulated_go_to_stderr(good_run):
+    assert "not emulated here:" in good_run.err
+    assert "state InjectBricks" in good_run.err
+    json.loads(good_run.out)
+
+
+def test_validate_judges_the_same_run_the_same(good_run, workspace):
+    answer = darkhalo("validate", good_run.json["run_id"], "--workspace", workspace, "--json")
+    assert answer.code == 0, answer.err
+    ours = {c["name"]: (c["status"], c["n"]) for c in answer.json["checks"]}
+    theirs = {c["name"]: (c["status"], c["n"]) for c in good_run.json["checks"]}
+    assert ours == theirs
+
+
+def test_validate_takes_any_folder_and_stops_one_whose_magnification_is_spoiled(good_run, tmp_path):
+    """The earlier pipeline's 0.18, planted in one row of a copy of the run."""
+    import shutil
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    copy = tmp_path / "run"
+    shutil.copytree(good_run.json["run_dir"], copy, ignore=shutil.ignore_patterns("check_results"))
+    part = next((copy / "metrics").rglob("*.parquet"))
+    rows = pq.ParquetFile(part).read()
+    values = rows["magnification"].to_pylist()
+    values[0] = 0.18
+    index = rows.schema.get_field_index("magnification")
+    pq.write_table(rows.set_column(index, rows.schema.field("magnification"), pa.array(values)), part)
+    answer = darkhalo("validate", copy, "--json")
+    assert answer.code == 3, answer.err
+    failed = {c["name"] for c in answer.json["checks"] if c["status"] == "FAIL"}
+    assert failed == {"magnification", "ranges"}
+    assert any("magnification" in reason for reason in answer.json["reasons"])
+
+
+def test_select_repeats_without_harm(good_run, workspace):
+    run_dir = Path(good_run.json["run_dir"])
+    before = _table(run_dir, "selection_function")
+    answer = darkhalo("select", good_run.json["run_id"], "--workspace", workspace, "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["cells"] == len(before)
+    everything = before.filter(ds.field("cut") == "all")
+    assert sum(everything["n"].to_pylist()) == ROWS
+    for row in before.to_pylist():
+        assert 0 <= row["wilson_low"] <= row["completeness"] <= row["wilson_high"] <= 1
+
+
+def test_query_answers_in_athena_sql(good_run, workspace):
+    sql = "SELECT theta_e_arcsec, count(*) AS n FROM metrics GROUP BY theta_e_arcsec ORDER BY 1"
+    answer = darkhalo("query", good_run.json["run_id"], sql, "--workspace", workspace, "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["rows"] == [{"theta_e_arcsec": t, "n": ROWS // 3} for t in (0.3, 0.6, 1.0)]
+
+
+def test_report_writes_the_page_again(good_run, workspace):
+    answer = darkhalo("report", good_run.json["run_id"], "--workspace", workspace)
+    assert answer.code == 0, answer.err
+    page = Path(answer.out.strip())
+    assert "GO" in page.read_text()
+    assert page.stat().st_size < 5_000_000
+
+
+def test_the_same_run_again_changes_no_byte_of_its_tables(good_run, workspace):
+    run_dir = Path(good_run.json["run_dir"])
+    before = {p: p.stat().st_mtime_ns for p in run_dir.rglob("*.parquet")}
+    again = darkhalo("run", "debug", "--bricks", 3, "--brick-pixels", 600, "--workspace", workspace,
+                     "--run-id", good_run.json["run_id"], "--json")  # fmt: skip
+    assert again.code == 0, again.err
+    assert {p: p.stat().st_mtime_ns for p in run_dir.rglob("*.parquet")} == before
+
+
+def test_bad_bricks_become_rows_with_a_reason_and_the_gate_says_no(spoiled_run):
+    assert spoiled_run.code == 3, spoiled_run.err
+    answer = spoiled_run.json
+    assert answer["verdict"] == "NO-GO"
+    assert any("success_rate" in reason for reason in answer["reasons"])
+    metrics = _table(answer["run_dir"], "metrics")
+    assert len(metrics) == answer["rows"]
+    bad = metrics.filter(~ds.field("cutout_ok"))
+    reasons = Counter(bad["quarantine_reason"].to_pylist())
+    assert set(reasons) == {"hash_mismatch", "missing_band"}
+    assert answer["quarantined"] == len(bad) == sum(reasons.values())
+    measured = [n for n in METRICS.names if n in ("arc_snr", "magnification", "total_injected_flux")]
+    assert all(bad[name].null_count == len(bad) for name in measured)
+
+
+def test_a_no_go_leads_to_no_selection_function_and_no_success(spoiled_run, workspace):
+    run_dir = Path(spoiled_run.json["run_dir"])
+    assert not (run_dir / "_SUCCESS.json").exists()
+    assert not (run_dir / "selection_function").exists()
+    assert "NO-GO" in (run_dir / "review.html").read_text()
+    refused = darkhalo("select", "spoiled-1", "--workspace", workspace)
+    assert refused.code == 2
+    assert "verdict is NO-GO" in refused.err
+    assert not (run_dir / "selection_function").exists()
