@@ -16,7 +16,7 @@ from numba.core.caching import UserProvidedCacheLocator
 _ROOM = Path(__file__).resolve().parent
 
 
-class RoomCacheLocator(UserProvidedCacheLocator):
+class RoomCacheLocator(UserProvidedCacheLocator):  # type: ignore[misc]  # numba has no types
     """Names the cache by the room's content; numba finds it through `CACHE_LOCATOR_CLASSES`."""
 
     def __init__(self, py_func: object, py_file: str) -> None:
