@@ -1,0 +1,280 @@
+"""Phase 4c on synthetic bricks, against oracles that share no code with it.
+
+lenstronomy's rays integrated adaptively for the arcs, astropy for pixels and positions, numpy for metrics.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from astropy.io import fits
+from astropy.wcs import WCS
+
+from pipeline.errors import InputError
+from pipeline.events import CACHE_PHASE, ChunkRecord, RunRequest
+from pipeline.inject import inject_brick, inject_chunk
+from pipeline.manifest import manifest_rows
+from pipeline.parquet import read, to_bytes
+from pipeline.schema import BANDS, HOSTS, MANIFEST, METRICS, STAMPS
+from pipeline.staging import cache_brick, cache_chunk
+from pipeline.storage import cache_key
+from pipeline.store import FolderStore, get_json, publish
+from pipeline.tier import load_tier
+from survey.hosts import select_hosts
+from survey.layout import coadd_path, tractor_path
+from survey.sky import write_sky
+from survey.sources import FolderSource
+from tests.physics.oracle import render_oracle
+
+SCALE = 0.262
+TIER = load_tier("debug")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A sky of one good and two bad bricks, hosts of the good one, and a store with their files cached."""
+    root = tmp_path_factory.mktemp("world")
+    bricks = write_sky(
+        root / "sky", 3, brick_pixels=450, seed=11, hosts_per_brick=4, failures=("truncated", "missing_band")
+    )
+    names = [brick.name for brick in bricks]
+    hosts = select_hosts([root / "sky" / tractor_path(names[0])])
+    hosts = read(to_bytes(hosts.replace_schema_metadata(None)), HOSTS, "hosts")
+    store = FolderStore(root / "bucket")
+    cached = {name: cache_brick(store, FolderSource(root / "sky"), name) for name in names}
+    return SimpleNamespace(sky=root / "sky", names=names, hosts=hosts, store=store, cached=cached)
+
+
+@pytest.fixture(scope="module")
+def result(world):
+    tasks = manifest_rows(world.hosts, TIER).to_pylist()
+    return inject_brick(world.store, world.names[0], world.cached[world.names[0]], tasks, TIER)
+
+
+@pytest.fixture(scope="module")
+def pairs(world, result):
+    """(metrics row, injected, raw) of every task, images in double."""
+    stamps = {row["task_id"]: row for row in result.stamps}
+
+    def image(data):
+        return np.frombuffer(data, "<f4").reshape(3, 64, 64).astype(np.float64)
+
+    return [
+        (row, image(stamps[row["task_id"]]["image"]), image(stamps[row["task_id"]]["raw_image"]))
+        for row in result.metrics
+    ]
+
+
+def _pixels(world, kind, band):
+    with fits.open(world.sky / coadd_path(kind, world.names[0], band)) as hdus:
+        return hdus[1].data.astype(np.float64), WCS(hdus[1].header)
+
+
+def test_every_task_has_one_row_and_one_stamp(world, result):
+    ids = sorted(manifest_rows(world.hosts, TIER)["task_id"].to_pylist())
+    assert sorted(row["task_id"] for row in result.metrics) == ids
+    assert sorted(row["task_id"] for row in result.stamps) == ids
+    assert all(row["cutout_ok"] and row["metrics_ok"] for row in result.metrics)
+
+
+def test_the_raw_stamp_is_the_coadd_around_the_host(world, pairs):
+    for index, band in enumerate(BANDS):
+        image, wcs = _pixels(world, "image", band)
+        for row, _, raw in pairs[::37]:
+            x, y = wcs.all_world2pix(row["ra"], row["dec"], 0)
+            x0, y0 = (round(float(v - 31.5)) for v in (x, y))
+            np.testing.assert_array_equal(raw[index], image[y0 : y0 + 64, x0 : x0 + 64])
+            assert row["offset_x_arcsec"] == pytest.approx((x - x0 - 31.5) * SCALE, abs=1e-4)
+            assert row["offset_y_arcsec"] == pytest.approx((y - y0 - 31.5) * SCALE, abs=1e-4)
+
+
+def test_the_host_shines_at_the_origin_of_the_frame(pairs):
+    """Offset of the light from (cx, cy), by host: a frame off by half a pixel would show 0.13 arcsec."""
+    axis = (np.arange(64) - 31.5) * SCALE
+    seen = {row["host_id"]: (row, raw[1]) for row, _, raw in pairs}
+    offsets = []
+    for row, raw in seen.values():
+        x, y = np.meshgrid(axis - row["offset_x_arcsec"], axis - row["offset_y_arcsec"])
+        weight = np.where(np.hypot(x, y) < 1.2, raw, 0.0)
+        offsets.append([(weight * x).sum() / weight.sum(), (weight * y).sum() / weight.sum()])
+    assert np.abs(np.mean(offsets, axis=0)).max() < 0.06
+
+
+@pytest.mark.parametrize("pick", [5, 60, 130])
+def test_what_was_added_is_what_lenstronomy_makes_of_the_manifest(world, pairs, pick):
+    """Closure: every angle, sign, unit and offset between the manifest and the stamp."""
+    row, injected, raw = pairs[pick]
+
+    def q(e):
+        return (1 - e) / (1 + e)
+
+    gamma, phi = row["shear"], row["shear_phi_rad"]
+    lens = SimpleNamespace(theta_e=row["theta_e_arcsec"], q=q(row["lens_e"]), phi=row["lens_phi_rad"],
+                           gamma=gamma, phi_gamma=phi, x=0.0, y=0.0)  # fmt: skip
+    source = SimpleNamespace(r_eff=row["src_reff_arcsec"], n_sersic=row["src_n_sersic"],
+                             q=q(row["src_e"]),
+                             phi=row["src_phi_rad"], x=row["src_x_arcsec"],
+                             y=row["src_y_arcsec"])  # fmt: skip
+    center = (row["offset_x_arcsec"], row["offset_y_arcsec"])
+    oracle = render_oracle(lens, source, row["psf_fwhm_used_r"], "moffat", row["psf_beta"], center=center)
+    expected = oracle.image * row["src_flux_r_nmgy"]
+    difference = (injected - raw)[1]
+    assert np.abs(difference - expected).max() < 2e-3 * expected.max()
+    assert difference.sum() == pytest.approx(expected.sum(), rel=2e-3)
+    assert row["magnification"] == pytest.approx(oracle.magnification, rel=1e-3)
+
+
+def test_the_psf_has_the_noise_equivalent_area_of_the_map_at_the_host(world, pairs):
+    """psfsize = 2.355/(2 sqrt(pi)) sqrt(NEA); for a Moffat NEA = pi a^2 (2 beta - 1)/(beta - 1)^2."""
+    for band in BANDS:
+        psfsize, wcs = _pixels(world, "psfsize", band)
+        for row, _, _ in pairs[::50]:
+            x, y = wcs.all_world2pix(row["ra"], row["dec"], 0)
+            at_host = psfsize[round(float(y)), round(float(x))]
+            assert row[f"psfsize_{band}"] == pytest.approx(at_host, rel=1e-6)
+            a = row[f"psf_fwhm_used_{band}"] / (2 * np.sqrt(2 ** (1 / row["psf_beta"]) - 1))
+            area = np.pi * a**2 * (2 * row["psf_beta"] - 1) / (row["psf_beta"] - 1) ** 2
+            assert 2.3548 / (2 * np.sqrt(np.pi)) * np.sqrt(area) == pytest.approx(at_host, rel=1e-4)
+
+
+def test_metrics_are_those_of_the_stamp(world, pairs):
+    invvar, wcs = _pixels(world, "invvar", "r")
+    for row, injected, raw in pairs[::23]:
+        added = injected - raw
+        x, y = wcs.all_world2pix(row["ra"], row["dec"], 0)
+        x0, y0 = (round(float(v - 31.5)) for v in (x, y))
+        weight = invvar[y0 : y0 + 64, x0 : x0 + 64]
+        assert row["arc_snr"] == pytest.approx(np.sqrt((added[1] ** 2 * weight).sum()), rel=1e-4)
+        assert row["arc_peak_snr"] == pytest.approx((added[1] * np.sqrt(weight)).max(), rel=1e-4)
+        assert row["total_injected_flux"] == row["injected_flux_r_nmgy"]
+        for index, band in enumerate(BANDS):
+            assert row[f"injected_flux_{band}_nmgy"] == pytest.approx(added[index].sum(), rel=1e-4)
+        expected = row["src_flux_r_nmgy"] * row["magnification"] * row["flux_in_stamp"]
+        assert row["total_injected_flux"] == pytest.approx(expected, rel=1e-3)
+
+
+def test_hashes_are_of_the_stored_bytes_and_differ_in_injections(result):
+    for stamp in result.stamps[::30]:
+        for name in ("image", "raw"):
+            data = stamp["image" if name == "image" else "raw_image"]
+            assert stamp[f"{name}_hash"] == hashlib.blake2b(data, digest_size=8).hexdigest()
+        assert stamp["image_hash"] != stamp["raw_hash"]
+
+
+@pytest.mark.parametrize(("index", "reason"), [(1, "hash_mismatch"), (2, "missing_band")])
+def test_a_bad_brick_gives_a_reason_for_every_task_and_no_stamp(world, index, reason):
+    name = world.names[index]
+    assert world.cached[name]["reason"] == reason
+    tasks = [row | {"brickname": name} for row in manifest_rows(world.hosts, TIER).to_pylist()]
+    result = inject_brick(world.store, name, world.cached[name], tasks, TIER)
+    assert [row["task_id"] for row in result.metrics] == [task["task_id"] for task in tasks]
+    assert {row["quarantine_reason"] for row in result.metrics} == {reason}
+    assert not any(row["cutout_ok"] or row["metrics_ok"] for row in result.metrics)
+    assert all(row["magnification"] is None and row["psfsize_r"] is None for row in result.metrics)
+    assert not result.stamps
+
+
+def test_a_host_at_the_edge_is_quarantined_alone(world):
+    hosts = world.hosts.to_pylist()
+    with fits.open(world.sky / coadd_path("image", world.names[0], "r")) as hdus:
+        corner = WCS(hdus[1].header).all_pix2world(5, 200, 0)
+    tasks = manifest_rows(world.hosts, TIER).to_pylist()
+    for task in tasks:
+        if task["host_id"] == hosts[0]["host_id"]:
+            task["ra"], task["dec"] = float(corner[0]), float(corner[1])
+    result = inject_brick(world.store, world.names[0], world.cached[world.names[0]], tasks, TIER)
+    bad = [row for row in result.metrics if not row["cutout_ok"]]
+    assert {row["host_id"] for row in bad} == {hosts[0]["host_id"]}
+    assert {row["quarantine_reason"] for row in bad} == {"off_edge"}
+    assert len(bad) == TIER.n_combinations
+    assert len(result.stamps) == len(tasks) - len(bad)
+
+
+def test_a_cache_that_changed_since_4b_is_noticed(world, tmp_path):
+    name = world.names[0]
+    store = FolderStore(tmp_path)
+    cached = cache_brick(store, FolderSource(world.sky), name)
+    path = coadd_path("image", name, "r")
+    other = coadd_path("image", name, "g")
+    key = cache_key(path, cached["files"][path]["sha256"])
+    (store.root / key).write_bytes(store.get(cache_key(other, cached["files"][other]["sha256"])))
+    tasks = manifest_rows(world.hosts.slice(0, 1), TIER).to_pylist()
+    result = inject_brick(store, name, cached, tasks, TIER)
+    assert {row["quarantine_reason"] for row in result.metrics} == {"hash_mismatch"}
+
+
+@pytest.fixture
+def chunk_run(world, tmp_path):
+    """A chunk of one good and one bad brick, cached, its manifest part written."""
+    store = FolderStore(tmp_path / "bucket")
+    request = RunRequest("debug", "run-1", "hosts/x.parquet", world.sky.as_uri())
+    good = manifest_rows(world.hosts, TIER)
+    bad = [
+        row | {"brickname": world.names[2], "task_id": f"bad{i}"} for i, row in enumerate(good.to_pylist())
+    ]
+    import pyarrow as pa
+
+    rows = pa.concat_tables([good, pa.Table.from_pylist(bad, schema=good.schema)])
+    chunk = ChunkRecord("val-00000", "val", 0, (world.names[0], world.names[2]), len(rows))
+    publish(store, request.layout.partition("manifest", "val").part(0), to_bytes(rows))
+    cache_chunk(store, request, chunk)
+    return store, request, chunk
+
+
+def test_a_chunk_publishes_its_parts_and_again_changes_nothing(chunk_run):
+    store, request, chunk = chunk_run
+    first = inject_chunk(store, request, chunk)
+    assert first == {"rows": chunk.rows, "quarantined": chunk.rows // 2}
+    files = {item.key: store.get(item.key) for item in store.list("runs/")}
+    metrics = request.layout.partition(METRICS.name, "val").part(0)
+    stamps = request.layout.partition(STAMPS.name, "val").part(0)
+    receipt = get_json(store, request.layout.receipt("inject", chunk.chunk_id))
+    assert receipt["quarantined"] == {"missing_band": chunk.rows // 2}
+    assert receipt["parts"]["stamps"] == {
+        "key": stamps, "sha256": hashlib.sha256(files[stamps]).hexdigest()
+    }  # fmt: skip
+    assert len(read(files[metrics], METRICS, metrics)) == chunk.rows
+    assert inject_chunk(store, request, chunk) == first
+    assert {item.key: store.get(item.key) for item in store.list("runs/")} == files
+
+
+def test_raw_cutouts_are_stored_once_a_host(chunk_run):
+    store, request, chunk = chunk_run
+    inject_chunk(store, request, chunk)
+    path = Path(store.root / request.layout.partition(STAMPS.name, "val").part(0))
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    sizes = {
+        group.column(i).path_in_schema: group.column(i).total_compressed_size
+        for i in range(group.num_columns)
+    }
+    assert sizes["raw_image"] < sizes["image"] / 20
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [("theta_e_arcsec", 0.0, "theta_e_arcsec is 0.0"), ("lens_e", -0.2, "lens_e is -0.2"),
+     ("src_reff_arcsec", -1.0, "src_reff_arcsec is -1.0")],
+)  # fmt: skip
+def test_an_impossible_manifest_row_is_named_and_nothing_is_written(world, tmp_path, name, value, message):
+    """theta_E <= 0; q > 1, which in the manifest's columns is a negative ellipticity."""
+    store = FolderStore(tmp_path)
+    request = RunRequest("debug", "run-1", "hosts/x.parquet", world.sky.as_uri())
+    rows = manifest_rows(world.hosts, TIER)
+    values = rows[name].to_pylist()
+    values[3] = value
+    import pyarrow as pa
+
+    index = rows.schema.get_field_index(name)
+    rows = rows.set_column(index, rows.schema.field(name), pa.array(values))
+    key = request.layout.partition(MANIFEST.name, "val").part(0)
+    publish(store, key, to_bytes(rows))
+    chunk = ChunkRecord("val-00000", "val", 0, (world.names[0],), len(rows))
+    with pytest.raises(InputError, match=f"{key}: row {rows['task_id'][3]}: {message}"):
+        inject_chunk(store, request, chunk)
+    assert [item.key for item in store.list("runs/")] == [key]
+    assert not store.exists(request.layout.receipt(CACHE_PHASE, chunk.chunk_id))
