@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,16 @@ from cli.exits import ExecutionFailedError
 from cli.output import note
 from cli.workspace import Workspace
 from local_cloud import LocalCloud, synthesize
-from pipeline.events import RunRequest
+from pipeline.errors import InputError
+from pipeline.events import INJECT_PHASE, RunRequest
+from pipeline.progress import Progress
+from pipeline.schema import METRICS, STAMPS
 from pipeline.store import S3Store, publish
 from report import write_review
 
 STACK = "DarkHaloScope"
 _POLL = 0.2  # seconds
+_COUNTED = (METRICS.name, STAMPS.name)
 _PASSED_ON = ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")  # where compiled kernels are kept
 
 
@@ -43,9 +49,9 @@ class LocalRun:
             publish(S3Store(bucket, cloud.client("s3")), request.hosts_key, catalogue)
             self.workspace.link_runs(cloud.object_path(bucket, "runs"))
             seconds = {"synth and deploy": round(time.monotonic() - started, 1)}
-            final, phases = _execute(cloud, request)
+            run_dir = cloud.object_path(bucket, request.layout.prefix.rstrip("/"))
+            final, phases = _execute(cloud, request, run_dir)
             seconds |= phases
-        run_dir = self.workspace.run_dir(request.run_id)
         started = time.monotonic()
         review = write_review(run_dir)
         seconds["review page"] = round(time.monotonic() - started, 1)
@@ -57,11 +63,17 @@ class LocalRun:
             "review": str(review),
             "rows": final["counts"]["rows"],
             "quarantined": final["counts"]["quarantined"],
+            "quarantined_by_reason": final["counts"]["quarantined_by_reason"],
+            "rows_per_second_4c": round(final["counts"]["rows"] / max(seconds["InjectBricks"], 0.1)),
+            "bytes_a_row": {name: _bytes(run_dir / name) // final["counts"]["rows"] for name in _COUNTED},
+            "peak_memory_mb": _peak_memory_mb(),
             "seconds": seconds,
         }
 
 
-def _execute(cloud: LocalCloud, request: RunRequest) -> tuple[dict[str, Any], dict[str, float]]:
+def _execute(
+    cloud: LocalCloud, request: RunRequest, run_dir: Path
+) -> tuple[dict[str, Any], dict[str, float]]:
     """Start the execution, say which state it is in, and wait; (output, seconds by state)."""
     client = cloud.client("stepfunctions")
     arn = client.start_execution(
@@ -70,6 +82,7 @@ def _execute(cloud: LocalCloud, request: RunRequest) -> tuple[dict[str, Any], di
         input=json.dumps(request.to_event()),
     )["executionArn"]
     said: set[str] = set()
+    chunks = _ChunkProgress(run_dir)
     while True:
         answer = client.describe_execution(executionArn=arn)
         states = _states(client, arn)
@@ -79,13 +92,53 @@ def _execute(cloud: LocalCloud, request: RunRequest) -> tuple[dict[str, Any], di
                 note(f"state {name}")
         if answer["status"] != "RUNNING":
             break
+        if "InjectBricks" in said:
+            chunks.look()
         time.sleep(_POLL)
     if answer["status"] != "SUCCEEDED":
+        _raise_bad_input(answer.get("error", ""), answer.get("cause", ""))
         raise ExecutionFailedError(
             f"execution {request.run_id} {answer['status']}: {answer.get('error')}: {answer.get('cause')}"
             f"{_failed_task(cloud)}; logs of tasks and Lambdas: {cloud.logs}"
         )
     return json.loads(answer["output"]), states
+
+
+def _raise_bad_input(error: str, cause: str) -> None:
+    """InputError with the one line that a Lambda said, if what it met was bad input."""
+    if error in ("InputError", "StorageConflictError"):
+        raise InputError(json.loads(cause)["errorMessage"])
+
+
+class _ChunkProgress:
+    """Rows of the chunks that are done, from the receipts that tasks leave."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._run_dir = run_dir
+        self._seen: set[Path] = set()
+        self._progress: Progress | None = None
+
+    def look(self) -> None:
+        """Say what is new since the last look."""
+        folder = self._run_dir / "receipts" / INJECT_PHASE
+        if self._progress is None and (self._run_dir / "plan.json").is_file():
+            plan = json.loads((self._run_dir / "plan.json").read_text())
+            self._progress = Progress("4c", plan["expected_rows"], "rows", every=1.0)
+        if self._progress is not None:
+            for path in set(folder.glob("*.json")) - self._seen:
+                self._seen.add(path)
+                self._progress.advance(json.loads(path.read_text())["rows"])
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*.parquet"))
+
+
+def _peak_memory_mb() -> dict[str, int]:
+    """Largest resident size so far of this process (cloud, server, Athena), and of any task or Lambda."""
+    unit = 1024 if sys.platform != "darwin" else 1024**2  # ru_maxrss is in KiB on Linux, in bytes on macOS
+    who = {"cloud": resource.RUSAGE_SELF, "largest task": resource.RUSAGE_CHILDREN}
+    return {name: resource.getrusage(kind).ru_maxrss // unit for name, kind in who.items()}
 
 
 def _failed_task(cloud: LocalCloud) -> str:

@@ -6,6 +6,7 @@ stdout, everything else on stderr.
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -16,6 +17,7 @@ from cli.run import plan, run
 from cli.sky import sky
 from cli.validate import report, select, validate
 from local_cloud.errors import CloudRunningError, DeployError, SynthesisError
+from survey.errors import TransientError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -35,6 +37,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit with its code."""
     try:
         code = darkhalo.main(args=arguments, prog_name="darkhalo", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.ctx.get_help() if error.ctx else error.format_message(), file=sys.stderr)
+        code = exits.BAD_INPUT
     except click.ClickException as error:
         print(f"darkhalo: {' '.join(error.format_message().split())}", file=sys.stderr)
         code = exits.BAD_INPUT
@@ -44,7 +49,20 @@ def main(arguments: list[str] | None = None) -> None:
     except exits.bad_input_errors() as error:
         print(f"darkhalo: {error}", file=sys.stderr)
         code = exits.BAD_INPUT
-    except (exits.ExecutionFailedError, DeployError, SynthesisError, CloudRunningError) as error:
+    except BrokenPipeError:  # `darkhalo query ... | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = exits.FAILED
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(
+            f"darkhalo: {error.filename}: {error.strerror}; give a folder that can be used", file=sys.stderr
+        )
+        code = exits.BAD_INPUT
+    except CloudRunningError:
+        print("darkhalo: another run uses this workspace; wait for it, or give --workspace", file=sys.stderr)
+        code = exits.FAILED
+    except (exits.ExecutionFailedError, DeployError, SynthesisError, TransientError) as error:
         print(f"darkhalo: {error}", file=sys.stderr)
         code = exits.FAILED
     sys.exit(code if isinstance(code, int) else exits.DONE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -40,7 +41,9 @@ def query(run: str, sql: str, workspace: Path, as_json: bool) -> int:
 
 
 def _plain(value: object) -> object:
-    """A value as JSON can hold it: bytes by their length, dates and decimals by their text."""
+    """A value as JSON can hold it: bytes by their length; NaN, infinity, dates and decimals by their text."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     if isinstance(value, bytes | bytearray):
         return f"<{len(value)} bytes>"
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ import click
 from cli import defaults, exits, output
 from cli import workspace as workspaces
 from cli.workspace import Workspace
+from pipeline.errors import InputError
 from pipeline.events import RunRequest
 from pipeline.storage import check_run_id, hosts_key
 from pipeline.store import FolderStore, publish
@@ -51,6 +53,7 @@ def run(
     started = time.monotonic()
     where = Workspace(workspace)
     request, catalogue = _request(tier, run_id, bricks, sky, brick_pixels, hosts, where)
+    _refuse_other_request(where, request)
     prepared = time.monotonic() - started
     result = LocalRun(where, Path(__file__).resolve().parent.parent).execute(request, catalogue)
     result["seconds"] = {"sky and hosts": round(prepared, 1), **result["seconds"]}
@@ -112,9 +115,19 @@ def _request(
     return RunRequest(tier, run_id, request.hosts_key, address, bricks), catalogue
 
 
+def _refuse_other_request(where: Workspace, request: RunRequest) -> None:
+    """A run that exists is repeated or resumed only with what it was planned from."""
+    plan = where.runs / request.run_id / "plan.json"
+    if plan.is_file() and json.loads(plan.read_text())["request"] != request.to_event():
+        raise InputError(f"--run-id {request.run_id}: used before with other options; give another id")
+
+
 def _print_run(result: dict[str, Any]) -> None:
     output.print_verdict(result, sys.stdout)
-    print(f"\nrows      {result['rows']:,} ({result['quarantined']:,} quarantined)")
+    reasons = "".join(f", {reason} {n:,}" for reason, n in result["quarantined_by_reason"].items())
+    print(f"\nrows      {result['rows']:,} ({result['quarantined']:,} quarantined{reasons})")
     print(f"run       {result['run_dir']}")
     print(f"review    {result['review']}")
+    print(f"4c        {result['rows_per_second_4c']:,} rows/s; bytes a row {result['bytes_a_row']}")
+    print(f"memory    MB at most {result['peak_memory_mb']}")
     print("seconds   " + ", ".join(f"{name} {value}" for name, value in result["seconds"].items()))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pyarrow as pa
+from astropy.utils.exceptions import AstropyWarning
 
 from cli.defaults import SKY_SEED, SYNTHETIC
 from cli.output import note
@@ -91,7 +93,9 @@ def host_catalogue(sky_address: str) -> bytes:
     with tractor_files(source) as paths:
         if not paths:
             raise InputError(f"--sky {sky_address}: holds no tractor files, so no hosts; give one that does")
-        hosts: pa.Table = select_hosts(paths)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", AstropyWarning)  # what it warns of, our error says in one line
+            hosts: pa.Table = select_hosts(paths)
     if not len(hosts):
         raise InputError(f"--sky {sky_address}: no galaxy of its {len(paths)} tractor files is a host")
     note(f"hosts: {len(hosts):,} in {len(paths):,} bricks")

@@ -21,6 +21,8 @@ from pipeline.storage import RunLayout
 from pipeline.store import FolderStore, get_json
 from pipeline.tier import load_tier
 
+UNNAMED = "unnamed"
+
 if TYPE_CHECKING:
     from local_cloud.athena_engine import Engine
 
@@ -51,11 +53,13 @@ def judge_folder(folder: Path, tier: str | None) -> dict[str, Any]:
     plan = get_json(FolderStore(folder), "plan.json") if (folder / "plan.json").is_file() else {}
     request = plan.get("request", {})
     settings = load_tier(tier or request.get("tier", "debug"))
-    catalogue = FolderCatalogue(folder)
+    # A folder without tier=/run_id= in its paths is one run: its rows are given the plan's names.
+    given = {"tier": settings.name, "run_id": request.get("run_id", UNNAMED)}
+    catalogue = FolderCatalogue(folder, constants=given)
     if not any(catalogue.present(table.name) for table in (MANIFEST, METRICS)):
         raise InputError(f"{folder}: holds neither manifest/ nor metrics/ Parquet; give a run's folder")
     engine = Engine(catalogue)
-    layout = RunLayout(*_identity(engine, settings.name, request))
+    layout = RunLayout(*_identity(engine, given))
     rows = _count(engine, MANIFEST.name) if catalogue.present(MANIFEST.name) else _count(engine, METRICS.name)
     expected = plan.get("expected_rows", rows)
     results = [_check(engine, check, layout, expected, settings.critical) for check in checks.load_checks()]
@@ -107,20 +111,30 @@ def report(run: str, workspace: Path, as_json: bool) -> int:
     return exits.DONE
 
 
-def _identity(engine: Engine, tier: str, request: dict[str, Any]) -> tuple[str, str]:
-    """(tier, run_id) as the partitions say; those of the plan, or placeholders, where there are none."""
+def _identity(engine: Engine, given: dict[str, str]) -> tuple[str, str]:
+    """(tier, run_id) as the partitions say, or as given where the tables are empty."""
+    from local_cloud.athena_engine import QueryError
+
     for table in (METRICS.name, MANIFEST.name):
-        rows = engine.execute(f"SELECT DISTINCT tier, run_id FROM {table}").rows  # noqa: S608
+        try:
+            rows = engine.execute(f"SELECT DISTINCT tier, run_id FROM {table}").rows  # noqa: S608
+        except QueryError:  # a broken table: the checks meet it too, and say FAIL and why
+            continue
         found = [row for row in rows if all(row)]
         if len(found) > 1:
             raise InputError(f"the folder holds {len(found)} runs: {found}; give the folder of one")
         if found:
             return found[0][0], found[0][1]
-    return request.get("tier", tier), request.get("run_id", "unnamed")
+    return given["tier"], given["run_id"]
 
 
 def _count(engine: Engine, table: str) -> int:
-    return int(engine.execute(f"SELECT count(*) AS n FROM {table}").rows[0][0])  # noqa: S608
+    from local_cloud.athena_engine import QueryError
+
+    try:
+        return int(engine.execute(f"SELECT count(*) AS n FROM {table}").rows[0][0])  # noqa: S608
+    except QueryError:
+        return 0
 
 
 def _check(

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +43,8 @@ class Workspace:
         elif self.runs.exists():
             raise InputError(f"{self.runs}: is a folder of its own; move it away, darkhalo puts a link there")
         runs.mkdir(parents=True, exist_ok=True)
-        self.runs.symlink_to(runs.resolve())
+        # Relative: the workspace may be moved.
+        self.runs.symlink_to(os.path.relpath(runs.resolve(), self.root.resolve()))
 
     def run_dir(self, run: str) -> Path:
         """The folder of a run, by id or by path; InputError lists the runs there are."""

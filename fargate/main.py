@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, StorageConflictError
 from pipeline.events import (
     CACHE_PHASE,
     INJECT_PHASE,
@@ -24,6 +24,7 @@ from pipeline.events import (
     from_environment,
 )
 from pipeline.store import S3Store, Store
+from survey.errors import SurveyError
 
 BAD_INPUT = 2
 STOPPED = 128 + signal.SIGTERM
@@ -35,7 +36,7 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     try:
         phase, request, chunk, bucket = from_environment(dict(environment))
         counts = work(phase, S3Store(bucket), request, chunk)
-    except InputError as error:
+    except (InputError, StorageConflictError, SurveyError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
     print(json.dumps({"phase": phase, "run_id": request.run_id, "chunk_id": chunk.chunk_id, **counts}))

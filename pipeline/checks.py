@@ -106,6 +106,8 @@ def parse_check(file_name: str, text: str) -> Check:
         if colon and key in HEADERS:
             current = key
             headers[current] = value.strip()
+        elif not content:
+            current = ""  # a blank comment line ends the headers; what follows is for the reader of the file
         elif current:
             headers[current] += " " + content
     missing = [key for key in HEADERS if not headers.get(key)]
@@ -312,7 +314,7 @@ def _finite(value: Any) -> float | None:
     """A number, or None for NULL, NaN and infinity: no statistic is better than one nobody can compare."""
     if value is None or value == "":
         return None
-    number = float(value)
+    number = float(f"{float(value):.12g}")  # sums in another order differ near 1e-14: a rerun must not
     return number if math.isfinite(number) else None
 
 

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from physics import Psf, matched_filter_snr, peak_snr, render_batch
+from physics.render import MAX_FWHM_STAMPS, MIN_FWHM_PIXELS
 from pipeline.contracts import check_rows
 from pipeline.events import CACHE_PHASE, INJECT_PHASE, ChunkRecord, RunRequest
 from pipeline.manifest import tier_of
@@ -144,6 +145,9 @@ def _host_stamp(reader: BrickReader, ra: float, dec: float, tier: Tier) -> HostS
     if "none" in cutout.psf_source:
         return "no_psf"
     psf = Psf.from_psfsize(tuple(cutout.psfsize), kind=tier.psf.kind, beta=tier.psf.beta)
+    low, high = MIN_FWHM_PIXELS * PIXEL_SCALE, MAX_FWHM_STAMPS * tier.n_pix * PIXEL_SCALE
+    if not all(low <= fwhm <= high for fwhm in psf.fwhm):
+        return "psf_out_of_range"  # sharper or wider than the renderer is tested for
     bad = flagged(cutout.maskbits, BAD_BITS, reader.mask_bits) | (cutout.invvar <= 0).any(axis=0)
     shared = {
         **{f"psfsize_{b}": float(cutout.psfsize[i]) for i, b in enumerate(BANDS)},
@@ -156,7 +160,7 @@ def _host_stamp(reader: BrickReader, ra: float, dec: float, tier: Tier) -> HostS
         "offset_x_arcsec": cutout.center[0],
         "offset_y_arcsec": cutout.center[1],
     }
-    good = cutout.invvar[_R] > 0
+    good = ~bad & (cutout.invvar[_R] > 0)
     return HostStamp(cutout, _pixels(cutout.image), good, shared, tuple(psf.fwhm))
 
 
@@ -169,10 +173,10 @@ def _inject(tasks: list[dict[str, Any]], stamps: dict[str, HostStamp | str], tie
     if ready:
         arcs = _render([task for task, _ in ready], [stamp for _, stamp in ready], tier)
         for index, (task, stamp) in enumerate(ready):
-            added = arcs.image[index]
-            row = _measured(task, stamp, added, arcs.magnification[index], arcs.flux_in_stamp[index, _R])
+            image = stamp.cutout.image + arcs.image[index].astype(np.float32)
+            row = _measured(task, stamp, image, arcs.magnification[index], arcs.flux_in_stamp[index, _R])
             result.metrics.append(row)
-            result.stamps.append(_stamp_row(task, stamp, added, tier))
+            result.stamps.append(_stamp_row(task, stamp, image, tier))
     result.metrics.sort(key=lambda row: row["task_id"])
     return result
 
@@ -214,8 +218,10 @@ def _render(tasks: list[dict[str, Any]], stamps: list[HostStamp], tier: Tier) ->
 
 
 def _measured(
-    task: dict[str, Any], stamp: HostStamp, added: np.ndarray, magnification: float, in_stamp: float
+    task: dict[str, Any], stamp: HostStamp, image: np.ndarray, magnification: float, in_stamp: float
 ) -> dict[str, Any]:
+    """The metrics row. Light is measured as image minus raw, so that it is the stamp that is judged."""
+    added = image.astype(np.float64) - stamp.cutout.image
     invvar = stamp.cutout.invvar[_R]
     measured = {
         **stamp.shared,
@@ -223,8 +229,8 @@ def _measured(
         "quarantine_reason": None,
         "arc_snr": float(matched_filter_snr(added[_R], invvar, stamp.good)),
         "arc_peak_snr": float(peak_snr(added[_R], invvar, stamp.good)),
-        "total_injected_flux": float(added[_R].sum(dtype=np.float64)),
-        **{f"injected_flux_{b}_nmgy": float(added[i].sum(dtype=np.float64)) for i, b in enumerate(BANDS)},
+        "total_injected_flux": float(added[_R].sum()),
+        **{f"injected_flux_{b}_nmgy": float(added[i].sum()) for i, b in enumerate(BANDS)},
         "magnification": float(magnification),
         "flux_in_stamp": float(in_stamp),
     }
@@ -239,14 +245,14 @@ def _quarantined(task: dict[str, Any], reason: str) -> dict[str, Any]:
     return {**{name: task[name] for name in _COPIED}, **nothing, **outcome}
 
 
-def _stamp_row(task: dict[str, Any], stamp: HostStamp, added: np.ndarray, tier: Tier) -> dict[str, Any]:
-    image = _pixels(stamp.cutout.image + added.astype(np.float32))
+def _stamp_row(task: dict[str, Any], stamp: HostStamp, image: np.ndarray, tier: Tier) -> dict[str, Any]:
+    pixels = _pixels(image)
     return {
         **{name: task[name] for name in ("task_id", "brickname", "host_id", "is_control")},
         "n_pix": tier.n_pix,
-        "image": image,
+        "image": pixels,
         "raw_image": stamp.raw,
-        "image_hash": _hash64(image),
+        "image_hash": _hash64(pixels),
         "raw_hash": _hash64(stamp.raw),
     }
 

@@ -78,7 +78,10 @@ def tier_of(request: RunRequest) -> Tier:
         raise InputError(
             f"--bricks {request.n_bricks}: a run needs at least {len(SPLITS)}, one sky region a split"
         )
-    hosts = max(1, round(tier.hosts_per_split * request.n_bricks / tier.n_bricks))
+    # Whole bricks fall to the splits, so the smallest split has n // 3 of them.
+    most_a_brick = tier.hosts_per_split // max(1, tier.n_bricks // len(SPLITS))
+    share = round(tier.hosts_per_split * request.n_bricks / tier.n_bricks)
+    hosts = max(1, min(share, most_a_brick * (request.n_bricks // len(SPLITS))))
     return replace(tier, n_bricks=request.n_bricks, hosts_per_split=hosts)
 
 
@@ -101,6 +104,13 @@ def check_hosts(data: bytes, name: str) -> pa.Table:
     hosts = read(data, HOSTS, name)
     check_rows(hosts, HOSTS, name, "host_id")
     check_unique(hosts, name, "host_id")
+    regions = hosts.group_by("brickname").aggregate([("region_id", "count_distinct")])
+    for brick, n_regions in zip(*(regions[c].to_pylist() for c in regions.column_names), strict=True):
+        if n_regions > 1:
+            raise InputError(
+                f"{name}: brick {brick} has {n_regions} values of region_id; give each brick one, "
+                "or its hosts would stand in two splits"
+            )
     return hosts
 
 

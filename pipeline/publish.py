@@ -7,13 +7,14 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.events import RunRequest
 from pipeline.manifest import plan_of
-from pipeline.store import Store, publish_json
+from pipeline.store import Store, get_json, publish_json
 
 
-def publish(store: Store, request: RunRequest, verdict: dict[str, Any]) -> dict[str, Any]:
-    """Write `_SUCCESS.json` for a run whose verdict is GO; its content. InputError otherwise."""
-    if verdict["verdict"] != "GO":
-        raise InputError(f"run {request.run_id}: verdict is {verdict['verdict']}; only a GO is published")
+def publish(store: Store, request: RunRequest) -> dict[str, Any]:
+    """Write `_SUCCESS.json` for a run whose stored verdict is GO; its content. InputError otherwise."""
+    verdict = get_json(store, request.layout.verdict)["verdict"]
+    if verdict != "GO":
+        raise InputError(f"run {request.run_id}: verdict is {verdict}; only a GO is published")
     plan = plan_of(store, request)
     success = {key: plan[key] for key in ("config_hash", "expected_rows", "n_bricks", "n_hosts")}
     success |= {"run_id": request.run_id, "tier": request.tier, "verdict": "GO"}

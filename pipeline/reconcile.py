@@ -17,8 +17,9 @@ from pipeline.store import Store, get_json
 def reconcile(store: Store, glue: Any, request: RunRequest) -> dict[str, Any]:
     """Compare chunks, receipts and parts; register the partitions; counts.
 
-    Raises InputError if a chunk has no receipt, if its rows are not the planned ones, or if a part is
-    missing, empty or not of this run: an incomplete run stays invisible.
+    Row counts are those of the receipts; the bytes of every part are compared with them by SHA-256, and the
+    checks count the rows themselves. Raises InputError if a chunk has no receipt, if its rows are not the
+    planned ones, or if a part is missing, stray, empty or of other bytes: an incomplete run stays invisible.
     """
     plan = plan_of(store, request)
     chunks = [ChunkRecord.from_event(c) for c in get_json(store, request.layout.chunks)]
@@ -26,6 +27,7 @@ def reconcile(store: Store, glue: Any, request: RunRequest) -> dict[str, Any]:
     partitions = _expected_partitions(request, chunks)
     planned = {p.part(c.part) for p in partitions for c in chunks if c.region_split == p.region_split}
     _compare_listing(store, request, planned)
+    _compare_hashes(store, receipts)
     rows = sum(receipt["rows"] for receipt in receipts.values())
     if rows != plan["expected_rows"]:
         raise InputError(f"run {request.run_id}: {rows} rows written, {plan['expected_rows']} planned")
@@ -49,6 +51,15 @@ def _receipt(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[str,
             f"{store.uri(key)}: {receipt['rows']} rows written, {chunk.rows} planned; run the chunk again"
         )
     return receipt
+
+
+def _compare_hashes(store: Store, receipts: dict[str, dict[str, Any]]) -> None:
+    for chunk_id, receipt in receipts.items():
+        for part in receipt["parts"].values():
+            if store.sha256(part["key"]) != part["sha256"]:
+                raise InputError(
+                    f"{store.uri(part['key'])}: not the bytes that chunk {chunk_id} wrote; use another run id"
+                )
 
 
 def _expected_partitions(request: RunRequest, chunks: list[ChunkRecord]) -> list[Partition]:

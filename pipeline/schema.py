@@ -68,7 +68,9 @@ _IDENTITY = (
     Column("host_id", "string", "<release>-<brickid>-<objid> of the host galaxy in the survey's catalogue"),
     Column("ra", "double", "right ascension of the host", "deg", low=0, high=360),
     Column("dec", "double", "declination of the host", "deg", low=-90, high=90),
-    Column("region_id", "bigint", "HEALPix pixel (nside 64, nested) of the brick's centre", low=0),
+    Column(
+        "region_id", "bigint", "HEALPix pixel (nside 64, nested) of the brick's centre", low=0, high=49_151
+    ),
     Column("lens_model", "string", "SIE or CONTROL"),
     Column("is_control", "boolean", "true where nothing is injected"),
 )
@@ -121,7 +123,8 @@ METRICS = Table(
         *_PARAMETERS,
         Column("cutout_ok", "boolean", "the stamp was cut from the coadd"),
         Column("quarantine_reason", "string", "why there is no stamp: missing_band, truncated, corrupt, "
-               "off_edge, no_coverage, no_psf ...", nullable=True),
+               "hash_mismatch, bailout, bad_wcs, off_edge, no_coverage, no_psf, psf_out_of_range ...",
+               nullable=True),
         Column("metrics_ok", "boolean", "every measurement of the row exists and is finite"),
         *_per_band("psfsize_{b}", "double", "the survey's psfsize map at the host, in {b} (not a FWHM)",
                    "arcsec", nullable=True, low=0.3, high=5),
@@ -209,6 +212,10 @@ SELECTION_FUNCTION = Table(
         Column("completeness", "double", "n_recovered / n", low=0, high=1),
         Column("wilson_low", "double", "lower end of the 95 % interval", low=0, high=1),
         Column("wilson_high", "double", "upper end of the 95 % interval", low=0, high=1),
+        Column("detected_fraction", "double", "n_detected / n: what was measured where the resolution "
+               "threshold sets completeness to 0", low=0, high=1),
+        Column("detected_low", "double", "lower end of its 95 % interval", low=0, high=1),
+        Column("detected_high", "double", "upper end of its 95 % interval", low=0, high=1),
     ),
 )  # fmt: skip
 
@@ -224,11 +231,13 @@ HOSTS = Table(
         Column("brickname", "string", "the brick that owns the host"),
         Column("ra", "double", "right ascension", "deg", low=0, high=360),
         Column("dec", "double", "declination", "deg", low=-90, high=90),
-        Column("region_id", "bigint", "HEALPix pixel (nside 64, nested) of the brick's centre", low=0),
+        Column("region_id", "bigint", "HEALPix pixel (nside 64, nested) of the brick's centre",
+           low=0, high=49_151),
         *_per_band("mag_{b}", "double", "AB magnitude in {b}, extinction-corrected; NULL if flux <= 0", "mag",
                    nullable=True, low=5, high=35),
         Column("flux_g_nmgy", "double", "flux in g as observed; faint red hosts may be negative", "nmgy"),
-        Column("flux_r_nmgy", "double", "flux in r as observed", "nmgy", low=1e-3),
+        Column("flux_r_nmgy", "double", "flux in r as observed: magnitude 5 to 30", "nmgy",
+               low=1e-3, high=1e7),
         Column("flux_z_nmgy", "double", "flux in z as observed", "nmgy", low=1e-3),
         *_per_band("psfsize_{b}_arcsec", "double", "the catalogue's psfsize in {b}; NULL before DR9",
                    "arcsec", nullable=True, low=0),

@@ -1,12 +1,12 @@
-"""Every storage key is built, and parsed, here.
+"""Every key that the pipeline writes is built, and parsed, here.
 
 hosts/<sha256>.parquet                      host catalogues, by content
-cache/<relative path of the survey>         phase 4b: bricks, verified
+cache/<survey's relative path>/<sha256>     phase 4b: verified files of bricks, by content
 runs/<run_id>/plan.json                     what was asked: tier, hosts, sky, counts
 runs/<run_id>/chunks.json                   the array that the distributed Map reads
 runs/<run_id>/<table>/tier=/run_id=/region_split=/part-NNNNN.parquet
 runs/<run_id>/receipts/<phase>/<chunk_id>.json
-runs/<run_id>/verdict.json, review.html
+runs/<run_id>/verdict.json                  (the report puts review.html beside it)
 runs/<run_id>/_SUCCESS.json                 last: downstream reads only runs that have it
 """
 

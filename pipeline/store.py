@@ -20,6 +20,8 @@ from typing import IO, Any, Protocol
 from pipeline.errors import InputError, StorageConflictError
 
 _SHA = "sha256"  # name of the object's metadata entry
+_CONFLICT_TRIES = 5
+_TEMPORARY = ".publishing-"  # files of a folder that are not objects yet
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,10 @@ class Store(Protocol):
 
     def publish_file(self, key: str, path: Path) -> str:
         """Create the object from a file, once; its SHA-256. StorageConflictError if other bytes are there."""
+        ...
+
+    def sha256(self, key: str) -> str:
+        """SHA-256 of the object, hexadecimal, as recorded when it was published."""
         ...
 
     def uri(self, key: str) -> str: ...
@@ -119,18 +125,28 @@ class S3Store:
     def publish_file(self, key: str, path: Path) -> str:
         with path.open("rb") as file:
             sha256 = sha256_of(file)
-            try:
-                self._s3.put_object(
-                    Bucket=self.bucket, Key=key, Body=file, IfNoneMatch="*", Metadata={_SHA: sha256}
-                )
-            except self._s3.exceptions.ClientError as error:
-                if error.response["Error"]["Code"] not in ("PreconditionFailed", "412"):
-                    raise
-                self._refuse_other_content(key, sha256)
+            for attempt in range(_CONFLICT_TRIES):
+                file.seek(0)
+                try:
+                    self._s3.put_object(
+                        Bucket=self.bucket, Key=key, Body=file, IfNoneMatch="*", Metadata={_SHA: sha256}
+                    )
+                    break
+                except self._s3.exceptions.ClientError as error:
+                    code = error.response["Error"]["Code"]
+                    if code in ("PreconditionFailed", "412"):
+                        self._refuse_other_content(key, sha256)
+                        break
+                    # Two writers at once: S3 asks to try again, and then one of them gets the 412.
+                    if code != "ConditionalRequestConflict" or attempt + 1 == _CONFLICT_TRIES:
+                        raise
         return sha256
 
+    def sha256(self, key: str) -> str:
+        return str(self._s3.head_object(Bucket=self.bucket, Key=key)["Metadata"].get(_SHA))
+
     def _refuse_other_content(self, key: str, sha256: str) -> None:
-        there = self._s3.head_object(Bucket=self.bucket, Key=key)["Metadata"].get(_SHA)
+        there = self.sha256(key)
         if there != sha256:
             raise StorageConflictError(
                 f"{self.uri(key)} already holds other content (sha256 {there}, ours {sha256}); "
@@ -160,10 +176,10 @@ class FolderStore:
         return (self.root / key).is_file()
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        top = self.root / prefix
-        for path in sorted((top if top.is_dir() else top.parent).rglob("*")):
-            key = path.relative_to(self.root).as_posix()
-            if path.is_file() and key.startswith(prefix):
+        top = self.root / prefix.rpartition("/")[0]
+        files = ((p.relative_to(self.root).as_posix(), p) for p in top.rglob("*") if p.is_file())
+        for key, path in sorted(files):
+            if key.startswith(prefix) and not path.name.startswith(_TEMPORARY):
                 yield ObjectInfo(key, path.stat().st_size)
 
     def publish_file(self, key: str, path: Path) -> str:
@@ -171,8 +187,9 @@ class FolderStore:
         target.parent.mkdir(parents=True, exist_ok=True)
         with path.open("rb") as file:
             sha256 = sha256_of(file)
-            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".", delete=False) as copy:
+            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=_TEMPORARY, delete=False) as copy:
                 shutil.copyfileobj(file, copy)
+        Path(copy.name).chmod(0o644)
         try:
             os.link(copy.name, target)  # fails if the key exists: the folder's If-None-Match
         except FileExistsError:
@@ -184,6 +201,10 @@ class FolderStore:
         finally:
             Path(copy.name).unlink()
         return sha256
+
+    def sha256(self, key: str) -> str:
+        with (self.root / key).open("rb") as file:
+            return sha256_of(file)
 
     def uri(self, key: str) -> str:
         return f"{self.root}/{key}"

@@ -12,9 +12,14 @@ from dataclasses import asdict, dataclass, fields
 from importlib.resources import files
 from typing import Any
 
+from pipeline.checks import load_checks
 from pipeline.errors import InputError
 from pipeline.schema import METRICS
 from pipeline.storage import check_tier_name
+
+# The renderer is tested for axis ratios q = (1 - e)/(1 + e) of at least 0.2 (lens) and 0.1 (source).
+MAX_LENS_E, MAX_SOURCE_E = 0.66, 0.81
+MIN_PIXELS = 32  # a smaller stamp cannot hold the survey's wider PSFs
 
 # Axis of the grid, in the order in which tasks are numbered.
 GRID_AXES = ("theta_e_arcsec", "src_dmag", "src_reff_arcsec", "src_e", "shear")
@@ -43,7 +48,7 @@ class LensPrior:
     e_max: float
 
     def __post_init__(self) -> None:
-        _within("lens.e_max", self.e_max, 0, 0.9)
+        _within("lens.e_max", self.e_max, 0, MAX_LENS_E)
 
 
 @dataclass(frozen=True)
@@ -82,15 +87,19 @@ class Tier:
     def __post_init__(self) -> None:
         check_tier_name(self.name)
         for field in ("n_bricks", "hosts_per_split", "bricks_per_task"):
-            _within(field, getattr(self, field), 1, 10**7)
-        _within("n_pix", self.n_pix, 16, 512)
-        _within("seed", self.seed, 0, 2**63 - 1)
+            _whole(field, getattr(self, field), 1, 10**7)
+        _whole("n_pix", self.n_pix, MIN_PIXELS, 400)
+        _whole("seed", self.seed, 0, 2**63 - 1)
         _within("control_fraction", self.control_fraction, 0, 1)
         if self.control_fraction > 0 or self.poisson_noise:
             raise InputError(
                 f"tier {self.name}: control_fraction and poisson_noise are not planned yet; set 0.0 and false"
             )
         _check_grid(self.grid)
+        known = {check.name for check in load_checks()}
+        for name in self.critical:
+            if name not in known:
+                raise InputError(f"gate.critical: no check {name!r}; there are: {', '.join(sorted(known))}")
 
     @property
     def experiment_id(self) -> str:
@@ -137,10 +146,12 @@ def parse_tier(text: str, origin: str) -> Tier:
             "psf": PsfChoice(**_section(data.pop("psf", {}), _names(PsfChoice), "psf")),
             "critical": tuple(gate["critical"]),
         }
+        if isinstance(data.get("grid"), dict):  # 1 and 1.0 are one value, and must be one task
+            data["grid"] = {axis: [float(v) for v in values] for axis, values in data["grid"].items()}
         return Tier(**_section(data, _names(Tier) - set(sections), "the top level"), **sections)
     except InputError as error:
         raise InputError(f"{origin}: {error}") from error
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise InputError(f"{origin}: a setting has the wrong type ({error})") from error
 
 
@@ -154,6 +165,12 @@ def _section(data: dict[str, Any], wanted: set[str], where: str) -> dict[str, An
     for name in sorted(wanted - set(data)):
         raise InputError(f"field {name!r} is missing in {where}")
     return data
+
+
+def _whole(name: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InputError(f"{name} is {value!r}; give a whole number")
+    _within(name, value, low, high)
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
@@ -170,4 +187,4 @@ def _check_grid(grid: dict[str, list[float]]) -> None:
         for value in grid[axis]:
             low = -math.inf if column.low is None else column.low
             high = math.inf if column.high is None else column.high
-            _within(f"grid.{axis}", value, low, high)
+            _within(f"grid.{axis}", value, low, MAX_SOURCE_E if axis == "src_e" else high)

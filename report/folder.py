@@ -21,7 +21,7 @@ from pipeline.errors import InputError
 from pipeline.schema import BY_NAME, PARTITION_KEYS
 
 STATUSES = ("FAIL", "INCONCLUSIVE", "WARN", "NOT_EXERCISED", "PASS")  # in the order of the page
-MEND = "run `darkhalo validate` on the folder to write it anew"
+MEND = "the run did not reach its verdict; run the tier again with the same --run-id"
 MOST_ROWS = 500_000  # read at most about this many of a table: the page stays quick and small
 HIVE = ds.partitioning(pa.schema([(key, pa.string()) for key in PARTITION_KEYS]), flavor="hive")
 

@@ -100,7 +100,7 @@ def ones_complement_sum(content: bytes, seed: int = 0) -> int:
 def _check_sums(content: bytes, span: HduSpan, number: int, path: object) -> None:
     data_sum = ones_complement_sum(content[span.data_start : span.end])
     stated = span.cards.get("DATASUM", "").strip()
-    if stated and int(stated) != data_sum:
+    if stated and stated != str(data_sum):
         raise BrickError("corrupt", path, f"DATASUM of HDU {number} is wrong; fetch the file again")
     if span.cards.get("CHECKSUM", "").strip():
         total = ones_complement_sum(content[span.start : span.data_start], data_sum)

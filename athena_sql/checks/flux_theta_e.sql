@@ -5,7 +5,8 @@
 --   src_flux x magnification x flux_in_stamp within 2 % in the median
 -- needs: 1,700 good injections on 30 hosts that have two theta_E or more each: 90 % power on grid_small
 -- stops: injections that are not lensed, a flipped deflection, flux renormalised after lensing, empty stamps,
---   a wrong zero point, light added twice, a PSF that does not sum to 1
+--   light added twice or scaled between the renderer and the stamp. Not a renderer that is wrong in itself (zero
+--   point, PSF sum, angles): it records what it did, and only an independent renderer (closure) sees that
 -- on failure: render one host over theta_E and compare with closure; do not scale anything to make it rise
 --
 -- Why not the slope of ln flux on theta_E: source offsets are drawn in a disc of 1 theta_E, so a point source

@@ -6,7 +6,8 @@
 --   within 2 % of the profile's own ratio; psfsize not the same everywhere
 -- needs: 30 hosts, 8 in some brick. At the allowed 1 % a brick of 18 hosts exceeds 25 % once in 1e6
 -- stops: PSF sizes of 0 (98 % of them were in one brick: nobody looked per brick), a default PSF, FWHM =
---   psfsize, FWHM taken as sigma, arcsec as pixels, another band's PSF
+--   psfsize, FWHM taken as sigma, arcsec as pixels, another band's PSF: all as recorded; what was really
+--   convolved with is for closure to say
 -- on failure: look at the brick in the message: is its psfsize map there, and covered? Leave such bricks out
 --
 -- psfsize = 2.3548/(2 sqrt(pi)) sqrt(NEA). With a Moffat's NEA = pi a^2 (2 beta - 1)/(beta - 1)^2 and

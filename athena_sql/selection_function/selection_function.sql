@@ -1,7 +1,7 @@
 -- Completeness of a run in cells of lens, source and observing conditions, with Wilson 95 % intervals.
 --
 -- recovered: arc_snr >= 5 and theta_e_arcsec / psfsize_r >= 0.8. detected: arc_snr >= 5 alone, because below
---   0.8 completeness is 0 by definition: there n_detected is what the run measured.
+--   0.8 completeness is 0 by definition: there detected_fraction is what the run measured.
 -- cut: `all` rows, or `clean` ones (bad_pixel_frac <= 0.2 and wise_brightmask_frac <= 0.2).
 -- Sample: injections with cutout_ok and metrics_ok. A row that failed was never looked at, so it is no miss;
 --   the check success_rate bounds how many there are.
@@ -77,7 +77,11 @@ cells AS (
   GROUP BY cut, theta_e_arcsec, src_dmag, src_reff_arcsec, resolution_low, psfsize_low, depth_low
 ),
 rates AS (
-  SELECT cells.*, 1e0 * n_recovered / n AS p, power(1.959963984540054e0, 2) / n AS zz
+  SELECT
+    cells.*,
+    1e0 * n_recovered / n AS p,
+    1e0 * n_detected / n AS d,
+    power(1.959963984540054e0, 2) / n AS zz
   FROM cells
 )
 SELECT
@@ -94,6 +98,9 @@ SELECT
   n_detected,
   p AS completeness,
   greatest(0e0, (p + zz / 2e0 - sqrt(zz * (p * (1e0 - p) + zz / 4e0))) / (1e0 + zz)) AS wilson_low,
-  least(1e0, (p + zz / 2e0 + sqrt(zz * (p * (1e0 - p) + zz / 4e0))) / (1e0 + zz)) AS wilson_high
+  least(1e0, (p + zz / 2e0 + sqrt(zz * (p * (1e0 - p) + zz / 4e0))) / (1e0 + zz)) AS wilson_high,
+  d AS detected_fraction,
+  greatest(0e0, (d + zz / 2e0 - sqrt(zz * (d * (1e0 - d) + zz / 4e0))) / (1e0 + zz)) AS detected_low,
+  least(1e0, (d + zz / 2e0 + sqrt(zz * (d * (1e0 - d) + zz / 4e0))) / (1e0 + zz)) AS detected_high
 FROM rates
 ORDER BY cut, theta_e_arcsec, src_dmag, src_reff_arcsec, resolution_low, psfsize_low, depth_low

@@ -15,7 +15,10 @@ CREATE EXTERNAL TABLE darkhalo.selection_function (
   `n_detected` bigint COMMENT 'of these, detected: arc_snr >= 5 alone, whatever the resolution',
   `completeness` double COMMENT 'n_recovered / n',
   `wilson_low` double COMMENT 'lower end of the 95 % interval',
-  `wilson_high` double COMMENT 'upper end of the 95 % interval'
+  `wilson_high` double COMMENT 'upper end of the 95 % interval',
+  `detected_fraction` double COMMENT 'n_detected / n: what was measured where the resolution threshold sets completeness to 0',
+  `detected_low` double COMMENT 'lower end of its 95 % interval',
+  `detected_high` double COMMENT 'upper end of its 95 % interval'
 )
 PARTITIONED BY (tier string, run_id string, region_split string)
 STORED AS PARQUET

@@ -83,8 +83,7 @@ class Machine(Construct):
             query(self, "SelectionFunction", "$.queries.selection_function", self._settings.athena,
                   "$.selection_query")
             .next(invoke(self, "WriteSelection", functions.write_selection, selected, "$.selection", minutes))
-            .next(invoke(self, "Publish", functions.publish, {**REQUEST, "verdict.$": "$.verdict"},
-                         "$.published", minutes))
+            .next(invoke(self, "Publish", functions.publish, REQUEST, "$.published", minutes))
             .next(sfn.Pass(self, "Summary", parameters=_outcome(
                 {"status": "PUBLISHED", "verdict": "GO", "selection.$": "$.selection",
                  "published.$": "$.published"})))

@@ -11,6 +11,6 @@ from pipeline.store import S3Store
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """{request, verdict} -> the content of _SUCCESS.json."""
+    """{request} -> the content of _SUCCESS.json, if the stored verdict is GO."""
     request = RunRequest.from_event(event["request"])
-    return publish(S3Store(os.environ[DATA_BUCKET]), request, event["verdict"])
+    return publish(S3Store(os.environ[DATA_BUCKET]), request)

@@ -33,8 +33,8 @@ CALLS: dict[str, tuple[str, dict[str, Any], list[Any]]] = {
     ),
     "publish": (
         "publish",
-        {"request": REQUEST, "verdict": {"verdict": "GO"}},
-        ["store", RunRequest(**REQUEST), {"verdict": "GO"}],
+        {"request": REQUEST},
+        ["store", RunRequest(**REQUEST)],
     ),
 }
 

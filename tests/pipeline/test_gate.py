@@ -41,7 +41,7 @@ def test_go_is_recorded_and_may_be_published(store, request_):
     key = request_.layout.partition(CHECK_RESULTS.name).part(0)
     rows = read(store.get(key), CHECK_RESULTS, key).to_pylist()
     assert [row["name"] for row in rows] == [check["name"] for check in judged["checks"]]
-    assert publish(store, request_, judged)["verdict"] == "GO"
+    assert publish(store, request_)["verdict"] == "GO"
     assert store.exists(request_.layout.success)
 
 
@@ -51,7 +51,7 @@ def test_no_go_is_neither_published_nor_selected_from(store, request_, status):
     assert judged["verdict"] == "NO-GO"
     assert any("magnification" in reason for reason in judged["reasons"])
     with pytest.raises(InputError, match="only a GO"):
-        publish(store, request_, judged)
+        publish(store, request_)
     with pytest.raises(InputError, match="verdict is NO-GO; 4d runs after a GO only"):
         write_cells(store, request_, list(SELECTION_FUNCTION.names), [])
     assert not store.exists(request_.layout.success)

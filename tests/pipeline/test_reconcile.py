@@ -43,12 +43,14 @@ def run(store):
     plan = plan_run(store, request)
     for event in get_json(store, plan["chunks_key"]):
         chunk = ChunkRecord.from_event(event)
+        parts = {}
         for table in ("metrics", "stamps"):
-            publish(store, request.layout.partition(table, chunk.region_split).part(chunk.part), b"parquet")
+            part = request.layout.partition(table, chunk.region_split).part(chunk.part)
+            parts[table] = {"key": part, "sha256": publish(store, part, b"parquet")}
         publish_json(
             store,
             request.layout.receipt(INJECT_PHASE, chunk.chunk_id),
-            {"rows": chunk.rows, "quarantined": {"off_edge": 2}},
+            {"rows": chunk.rows, "quarantined": {"off_edge": 2}, "parts": parts},
         )
     return request
 
@@ -88,8 +90,12 @@ def _remove(store, key):
             "notes.json: not planned",
         ),
         (
-            lambda s, r: (s.root / r.layout.partition("metrics", "val").part(0)).write_bytes(b""),
+            lambda s, r: (s.root / r.layout.partition("manifest", "val").part(0)).write_bytes(b""),
             "empty; remove it",
+        ),
+        (
+            lambda s, r: (s.root / r.layout.partition("metrics", "val").part(0)).write_bytes(b"other"),
+            "not the bytes that chunk val-00000 wrote",
         ),
     ],
 )

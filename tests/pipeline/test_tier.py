@@ -41,7 +41,13 @@ def test_an_unknown_tier_names_those_there_are():
         ("seed = 13", "seed = 13\nsede = 1", "unknown field 'sede'"),
         ("seed = 13", "", "field 'seed' is missing"),
         ("seed = 13", "seed = -1", "seed is -1; give a value from 0"),
-        ("seed = 13", 'seed = "x"', "wrong type"),
+        ("seed = 13", 'seed = "x"', "seed is 'x'; give a whole number"),
+        ("seed = 13", "seed = 13.5", "seed is 13.5; give a whole number"),
+        ("theta_e_arcsec = [0.3, 0.6, 1.0]", 'theta_e_arcsec = ["x"]', "wrong type"),
+        ("e_max = 0.3", "e_max = 0.9", "lens.e_max is 0.9; give a value from 0 to 0.66"),
+        ("src_e = [0.0, 0.3]", "src_e = [0.9]", "grid.src_e is 0.9; give a value from 0 to 0.81"),
+        ("n_pix = 64", "n_pix = 16", "n_pix is 16; give a value from 32"),
+        ('critical = ["schema"', 'critical = ["scheme"', "gate.critical: no check 'scheme'; there are: "),
         ("control_fraction = 0.0", "control_fraction = 1.2", "control_fraction is 1.2; give"),
         ("theta_e_arcsec = [0.3, 0.6, 1.0]", "theta_e_arcsec = [0.3, 0.0]", "grid.theta_e_arcsec is 0.0"),
         ("src_e = [0.0, 0.3]", "src_e = []", "grid.src_e needs at least one value"),
@@ -59,3 +65,9 @@ def test_a_bad_tier_file_is_named(old, new, message):
         parse_tier(DEBUG.replace(old, new), "mine.toml")
     assert str(caught.value).startswith("mine.toml: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_whole_number_in_the_grid_is_the_same_value():
+    one = parse_tier(DEBUG.replace("1.0]", "1]"), "t.toml")
+    assert one == load_tier("debug")
+    assert [repr(v) for v in one.grid["theta_e_arcsec"]] == ["0.3", "0.6", "1.0"]
