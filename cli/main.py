@@ -55,9 +55,7 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         if error.filename is None:
             raise
-        print(
-            f"darkhalo: {error.filename}: {error.strerror}; give a folder that can be used", file=sys.stderr
-        )
+        print(f"darkhalo: {error.filename}: {error.strerror}; give another folder", file=sys.stderr)
         code = exits.BAD_INPUT
     except CloudRunningError:
         print("darkhalo: another run uses this workspace; wait for it, or give --workspace", file=sys.stderr)

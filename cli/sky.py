@@ -19,7 +19,7 @@ from cli import defaults, exits, output
 @click.option(
     "--failures",
     default="",
-    help="half_covered, missing_band, truncated, bailout; comma-separated, or all. Each spoils one of the last bricks.",
+    help="half_covered, missing_band, truncated, bailout or all: each spoils one of the last bricks.",
 )
 @output.json_option
 def sky(folder: Path, bricks: int, brick_pixels: int, seed: int, failures: str, as_json: bool) -> int:

@@ -24,7 +24,7 @@ def data_dictionary() -> str:
     ]
     for table in TABLES:
         parts += _table(table)
-    parts += ["An input, not a table of the database:", ""]
+    parts += ["An input, not a table of the database (more columns may stand beside these):", ""]
     parts += _table(HOSTS)
     return "\n".join(parts).rstrip() + "\n"
 

@@ -85,6 +85,19 @@ def test_bad_sql_is_one_line(tmp_path):
     assert answer.err.count("\n") == 1
 
 
+def test_the_bare_command_shows_its_help():
+    answer = darkhalo()
+    assert answer.code == 2
+    assert "Commands:\n" in answer.err
+
+
+def test_a_folder_that_cannot_be_made_is_named():
+    answer = darkhalo("sky", "/dev/null/x", "--bricks", "1")
+    assert answer.code == 2
+    assert answer.err.startswith("darkhalo: /dev/null")
+    assert answer.err.count("\n") == 1
+
+
 def test_help_and_version_are_not_errors():
     assert darkhalo("--help").code == 0
     assert "0.1.0" in darkhalo("--version").out

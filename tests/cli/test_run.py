@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.schema import BY_NAME, METRICS
@@ -72,11 +75,6 @@ def test_validate_judges_the_same_run_the_same(good_run, workspace):
 
 def test_validate_takes_any_folder_and_stops_one_whose_magnification_is_spoiled(good_run, tmp_path):
     """The earlier pipeline's 0.18, planted in one row of a copy of the run."""
-    import shutil
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     copy = tmp_path / "run"
     shutil.copytree(good_run.json["run_dir"], copy, ignore=shutil.ignore_patterns("check_results"))
     part = next((copy / "metrics").rglob("*.parquet"))
@@ -90,6 +88,41 @@ def test_validate_takes_any_folder_and_stops_one_whose_magnification_is_spoiled(
     failed = {c["name"] for c in answer.json["checks"] if c["status"] == "FAIL"}
     assert failed == {"magnification", "ranges"}
     assert any("magnification" in reason for reason in answer.json["reasons"])
+
+
+def test_validate_takes_tables_without_partition_folders(good_run, tmp_path):
+    run_dir = Path(good_run.json["run_dir"])
+    for table in ("manifest", "metrics", "stamps"):
+        (tmp_path / table).mkdir()
+        for number, part in enumerate(sorted((run_dir / table).rglob("*.parquet"))):
+            shutil.copy(part, tmp_path / table / f"{number}.parquet")
+    answer = darkhalo("validate", tmp_path, "--tier", "debug", "--json")
+    assert answer.code == 0, answer.out
+    assert answer.json["rows"] == ROWS
+
+
+def test_validate_names_a_file_that_is_cut_short(good_run, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(good_run.json["run_dir"], copy)
+    part = next((copy / "metrics").rglob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:5000])
+    answer = darkhalo("validate", copy, "--json")
+    assert answer.code == 3, answer.err
+    failed = [check for check in answer.json["checks"] if check["status"] == "FAIL"]
+    assert any(part.name in check["message"] for check in failed)
+
+
+def test_a_run_id_is_not_used_again_for_something_else(good_run, workspace):
+    answer = darkhalo("run", "debug", "--bricks", 4, "--brick-pixels", 600, "--workspace", workspace,
+                      "--run-id", good_run.json["run_id"])  # fmt: skip
+    assert answer.code == 2
+    assert "used before with other options" in answer.err
+
+
+def test_query_gives_json_even_of_what_is_not_finite(good_run, workspace):
+    answer = darkhalo("query", good_run.json["run_id"], "SELECT nan() AS a, 1e0/0e0 AS b",
+                      "--workspace", workspace, "--json")  # fmt: skip
+    assert answer.json["rows"] == [{"a": "nan", "b": "inf"}]
 
 
 def test_select_repeats_without_harm(good_run, workspace):
@@ -139,6 +172,7 @@ def test_bad_bricks_become_rows_with_a_reason_and_the_gate_says_no(spoiled_run):
     reasons = Counter(bad["quarantine_reason"].to_pylist())
     assert set(reasons) == {"hash_mismatch", "missing_band"}
     assert answer["quarantined"] == len(bad) == sum(reasons.values())
+    assert answer["quarantined_by_reason"] == reasons
     measured = [n for n in METRICS.names if n in ("arc_snr", "magnification", "total_injected_flux")]
     assert all(bad[name].null_count == len(bad) for name in measured)
 

@@ -107,6 +107,13 @@ def test_an_answer_becomes_the_check_it_names(store, request_):
     assert any("magnification" in reason for reason in judged["reasons"])
 
 
+def test_a_result_that_cannot_be_read_is_a_fail(store, request_):
+    athena = Answers(COLUMNS, ["PASS", "0.5", "1.0", "seven", "fine."])
+    judged = judge(store, athena, None, request_, [{"name": "nulls", "query_execution_id": "q"}])
+    assert judged["checks"][0]["status"] == "FAIL"
+    assert "unreadable result" in judged["checks"][0]["message"]
+
+
 def test_a_pass_without_a_statistic_is_a_fail(store, request_):
     athena = Answers(COLUMNS, ["PASS", None, "1.0", "7", "fine."])
     judged = judge(store, athena, None, request_, [{"name": "nulls", "query_execution_id": "q"}])

@@ -17,7 +17,7 @@ from astropy.wcs import WCS
 
 from pipeline.errors import InputError
 from pipeline.events import CACHE_PHASE, ChunkRecord, RunRequest
-from pipeline.inject import inject_brick, inject_chunk
+from pipeline.inject import _host_stamp, inject_brick, inject_chunk
 from pipeline.manifest import manifest_rows
 from pipeline.parquet import read, to_bytes
 from pipeline.schema import BANDS, HOSTS, MANIFEST, METRICS, STAMPS
@@ -27,6 +27,7 @@ from pipeline.store import FolderStore, get_json, publish
 from pipeline.tier import load_tier
 from survey.hosts import select_hosts
 from survey.layout import coadd_path, tractor_path
+from survey.maskbits import MASK_BITS
 from survey.sky import write_sky
 from survey.sources import FolderSource
 from tests.physics.oracle import render_oracle
@@ -105,8 +106,8 @@ def test_the_host_shines_at_the_origin_of_the_frame(pairs):
     assert np.abs(np.mean(offsets, axis=0)).max() < 0.06
 
 
-@pytest.mark.parametrize("pick", [5, 60, 130])
-def test_what_was_added_is_what_lenstronomy_makes_of_the_manifest(world, pairs, pick):
+@pytest.mark.parametrize(("pick", "band"), [(5, "g"), (60, "r"), (130, "z"), (171, "g")])
+def test_what_was_added_is_what_lenstronomy_makes_of_the_manifest(world, pairs, pick, band):
     """Closure: every angle, sign, unit and offset between the manifest and the stamp."""
     row, injected, raw = pairs[pick]
 
@@ -121,9 +122,10 @@ def test_what_was_added_is_what_lenstronomy_makes_of_the_manifest(world, pairs, 
                              phi=row["src_phi_rad"], x=row["src_x_arcsec"],
                              y=row["src_y_arcsec"])  # fmt: skip
     center = (row["offset_x_arcsec"], row["offset_y_arcsec"])
-    oracle = render_oracle(lens, source, row["psf_fwhm_used_r"], "moffat", row["psf_beta"], center=center)
-    expected = oracle.image * row["src_flux_r_nmgy"]
-    difference = (injected - raw)[1]
+    fwhm = row[f"psf_fwhm_used_{band}"]
+    oracle = render_oracle(lens, source, fwhm, "moffat", row["psf_beta"], center=center)
+    expected = oracle.image * row[f"src_flux_{band}_nmgy"]
+    difference = (injected - raw)[BANDS.index(band)]
     assert np.abs(difference - expected).max() < 2e-3 * expected.max()
     assert difference.sum() == pytest.approx(expected.sum(), rel=2e-3)
     assert row["magnification"] == pytest.approx(oracle.magnification, rel=1e-3)
@@ -278,3 +280,47 @@ def test_an_impossible_manifest_row_is_named_and_nothing_is_written(world, tmp_p
         inject_chunk(store, request, chunk)
     assert [item.key for item in store.list("runs/")] == [key]
     assert not store.exists(request.layout.receipt(CACHE_PHASE, chunk.chunk_id))
+
+
+class Reader:
+    """A brick reader that gives one cutout, whatever is asked."""
+
+    def __init__(self, **changes):
+        n = 64
+        self.mask_bits = dict(MASK_BITS)
+        self.cutout = SimpleNamespace(
+            image=np.zeros((3, n, n), np.float32), invvar=np.ones((3, n, n), np.float32),
+            maskbits=np.zeros((n, n), np.int32), psfsize=np.array([1.4, 1.3, 1.2], np.float32),
+            psf_source=("map", "brick_mean", "map"), center=(0.05, -0.1),
+        )  # fmt: skip
+        for name, value in changes.items():
+            setattr(self.cutout, name, value)
+
+    def cut(self, ra, dec, n_pix):
+        return self.cutout
+
+
+def test_masks_count_and_masked_pixels_give_no_snr():
+    maskbits = np.zeros((64, 64), np.int32)
+    maskbits[:16] = 1 << MASK_BITS["BRIGHT"]
+    maskbits[:, :32] |= 1 << MASK_BITS["WISEM1"]
+    invvar = np.ones((3, 64, 64), np.float32)
+    invvar[2, 60:] = 0
+    stamp = _host_stamp(Reader(maskbits=maskbits, invvar=invvar), 0.0, 0.0, TIER)
+    assert stamp.shared["bad_pixel_frac"] == 20 / 64
+    assert stamp.shared["wise_brightmask_frac"] == 0.5
+    assert not stamp.good[:16].any()
+    assert stamp.good[16:60].all()
+    assert [stamp.shared[f"psf_source_{band}"] for band in BANDS] == ["map", "brick_mean", "map"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"psf_source": ("map", "map", "none")}, "no_psf"),
+        ({"psfsize": np.array([1.4, 1.3, 0.5], np.float32)}, "psf_out_of_range"),
+        ({"psfsize": np.array([1.4, 30.0, 1.2], np.float32)}, "psf_out_of_range"),
+    ],
+)
+def test_a_host_without_a_usable_psf_is_quarantined(changes, reason):
+    assert _host_stamp(Reader(**changes), 0.0, 0.0, TIER) == reason

@@ -14,7 +14,7 @@ from scipy import stats
 
 from pipeline.errors import InputError
 from pipeline.events import ChunkRecord, RunRequest
-from pipeline.manifest import choose_hosts, manifest_rows, plan_chunks, plan_run, tier_of
+from pipeline.manifest import choose_hosts, config_hash, manifest_rows, plan_chunks, plan_run, tier_of
 from pipeline.parquet import read
 from pipeline.schema import MANIFEST, SPLITS
 from pipeline.store import get_json
@@ -75,6 +75,8 @@ def test_source_flux_follows_the_observed_host_flux_and_the_colours():
     for row in rows[:: len(rows) // 20]:
         expected = by_id[row["host_id"]]["flux_r_nmgy"] * 10 ** (-0.4 * row["src_dmag"])
         assert row["src_flux_r_nmgy"] == pytest.approx(expected, rel=1e-12)
+        color_r_z = -2.5 * math.log10(row["src_flux_r_nmgy"] / row["src_flux_z_nmgy"])
+        assert color_r_z == pytest.approx(tier.source.color_r_z, abs=1e-12)
         color_g_r = -2.5 * math.log10(row["src_flux_g_nmgy"] / row["src_flux_r_nmgy"])
         assert color_g_r == pytest.approx(tier.source.color_g_r, abs=1e-12)
 
@@ -173,3 +175,23 @@ def test_a_catalogue_without_a_column_is_named(store):
     key = store_hosts(store, make_hosts().drop_columns(["psfdepth_g"]))
     with pytest.raises(InputError, match="column psfdepth_g is missing"):
         plan_run(store, RunRequest("debug", "run-1", key, "file:///sky"))
+
+
+def test_a_brick_of_two_regions_is_refused(store):
+    hosts = make_hosts()
+    key = store_hosts(store, _with(hosts, "region_id", 77))
+    with pytest.raises(InputError, match="brick 0000p000 has 2 values of region_id"):
+        plan_run(store, RunRequest("debug", "run-1", key, "file:///sky"))
+
+
+@pytest.mark.parametrize("n_bricks", range(3, 20))
+def test_any_number_of_bricks_from_three_on_can_be_planned(n_bricks):
+    tier = tier_of(RunRequest("debug", "run-1", "-", "-", n_bricks=n_bricks))
+    chosen = choose_hosts(make_hosts(n_bricks=n_bricks, hosts_per_brick=24), tier)
+    assert {len(hosts) for hosts in chosen.values()} == {tier.hosts_per_split}
+
+
+def test_other_hosts_are_another_configuration():
+    tier = load_tier("debug")
+    hashes = {config_hash(tier, RunRequest("debug", "run-1", f"hosts/{n}.parquet", "s")) for n in (1, 2)}
+    assert len(hashes) == 2

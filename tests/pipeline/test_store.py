@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from types import SimpleNamespace
+
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from pipeline.errors import InputError, StorageConflictError
@@ -41,6 +45,42 @@ def test_listing_is_by_prefix_and_in_order(any_store):
     assert [item.key for item in any_store.list("a/")] == ["a/10", "a/2"]
     assert [(item.key, item.size) for item in any_store.list("b")] == [("b/1", 3)]
     assert list(any_store.list("nothing/")) == []
+
+
+def test_a_prefix_that_is_also_a_folder_lists_its_neighbours(any_store):
+    for key in ("a/x", "a-b/x", "a.b"):
+        publish(any_store, key, b"x")
+    assert [item.key for item in any_store.list("a")] == ["a-b/x", "a.b", "a/x"]
+
+
+def test_the_hash_of_an_object_is_that_of_its_bytes(any_store):
+    assert publish(any_store, "a", b"x") == any_store.sha256("a") == hashlib.sha256(b"x").hexdigest()
+
+
+class Refusing:
+    """An S3 client whose puts fail so many times with a code, then succeed."""
+
+    exceptions = SimpleNamespace(ClientError=ClientError)
+
+    def __init__(self, code, times):
+        self.code, self.times, self.puts = code, times, 0
+
+    def put_object(self, **_):
+        self.puts += 1
+        if self.puts <= self.times:
+            raise ClientError({"Error": {"Code": self.code}}, "PutObject")
+
+
+def test_two_writers_at_once_are_told_to_try_again():
+    client = Refusing("ConditionalRequestConflict", 2)
+    publish(S3Store("bucket", client), "a", b"x")
+    assert client.puts == 3
+
+
+@pytest.mark.parametrize("code", ["AccessDenied", "SlowDown"])
+def test_no_other_refusal_is_taken_for_success(code):
+    with pytest.raises(ClientError, match=code):
+        publish(S3Store("bucket", Refusing(code, 9)), "a", b"x")
 
 
 def test_exists_is_exact(any_store):
