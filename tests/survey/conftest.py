@@ -4,10 +4,15 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
-from survey.bricks import Brick
+from survey.bricks import Brick, brick_at
 from survey.sky import write_sky
+from survey.synthetic.conditions import Conditions, observe
+from survey.synthetic.pixels import BrickPixels, paint
+from survey.synthetic.population import Population, populate
+from survey.synthetic.window import primary_mask, window_wcs
 from survey.synthetic.writer import FAILURES
 
 
@@ -42,3 +47,27 @@ def real_data() -> Path:
     if not (folder / "desitarget_dr6").is_dir():
         pytest.skip(f"no real survey data in {folder} (set DARKHALO_TEST_DATA)")
     return folder
+
+
+SOUTH, NORTH = brick_at(150.1, 2.2), brick_at(180.0, 50.0)
+WIDE = 900
+
+
+class Made(NamedTuple):
+    brick: Brick
+    conditions: Conditions
+    sources: Population
+    pixels: BrickPixels
+    primary: np.ndarray
+
+
+def make(brick: Brick, pixels: int, seed: int = 3) -> Made:
+    primary = primary_mask(brick, window_wcs(brick, pixels, seed), pixels)
+    conditions = observe(brick, primary.shape, seed)
+    sources = populate(brick, conditions, primary, 12, seed)
+    return Made(brick, conditions, sources, paint(brick, conditions, sources, primary, seed), primary)
+
+
+@pytest.fixture(scope="module", params=["south", "north"])
+def made(request) -> Made:
+    return make(SOUTH if request.param == "south" else NORTH, WIDE)

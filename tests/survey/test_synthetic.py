@@ -1,48 +1,21 @@
 """The six points in which a synthetic brick must be a fair stand-in."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pytest
 from astropy.io import fits
 from scipy.optimize import least_squares
 from scipy.special import gammaincinv, j0
 
-from survey.bricks import Brick, brick_at
+from survey.bricks import brick_at
 from survey.layout import BANDS, PIXEL_SCALE, coadd_path
 from survey.maskbits import CARD_OF_NAME, MASK_BITS, bits_from_header
 from survey.psf import moffat_fwhm_per_psfsize, point_source_depth
-from survey.synthetic.conditions import CHI_STD, Conditions, observe
+from survey.synthetic.conditions import CHI_STD, observe
 from survey.synthetic.noise import autocorrelation, bass_kernel, correlated_noise, decam_kernel
-from survey.synthetic.pixels import BrickPixels, paint
-from survey.synthetic.population import Population, populate
+from survey.synthetic.pixels import paint
 from survey.synthetic.profiles import moffat_transform, sersic_b, sersic_transform
 from survey.synthetic.render import Painter, Source
-from survey.synthetic.window import primary_mask, window_wcs
-
-SOUTH, NORTH = brick_at(150.1, 2.2), brick_at(180.0, 50.0)
-PIXELS = 900
-
-
-class Made(NamedTuple):
-    brick: Brick
-    conditions: Conditions
-    sources: Population
-    pixels: BrickPixels
-    primary: np.ndarray
-
-
-def make(brick: Brick, pixels: int, seed: int = 3) -> Made:
-    primary = primary_mask(brick, window_wcs(brick, pixels, seed), pixels)
-    conditions = observe(brick, primary.shape, seed)
-    sources = populate(brick, conditions, primary, 12, seed)
-    return Made(brick, conditions, sources, paint(brick, conditions, sources, primary, seed), primary)
-
-
-@pytest.fixture(scope="module", params=["south", "north"])
-def made(request) -> Made:
-    return make(SOUTH if request.param == "south" else NORTH, PIXELS)
-
+from tests.survey.conftest import SOUTH, WIDE, Made, make
 
 # 1. codecs, layout, cards
 
@@ -282,7 +255,7 @@ def test_stars_on_the_sky_are_narrower_than_psfsize(made):
     for x, y in zip(stars.x, stars.y, strict=True):
         column, row = round(x), round(y)
         others = np.hypot(made.sources.x - x, made.sources.y - y)
-        if not (15 < column < PIXELS - 15 and 15 < row < PIXELS - 15) or np.sort(others)[1] < 18:
+        if not (15 < column < WIDE - 15 and 15 < row < WIDE - 15) or np.sort(others)[1] < 18:
             continue
         stamp = made.pixels.image["r"][row - 8 : row + 9, column - 8 : column + 9].astype(float)
         ratios.append(fitted_fwhm(stamp)[0] * PIXEL_SCALE / made.pixels.psfsize["r"][row, column])

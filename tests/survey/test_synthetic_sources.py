@@ -1,41 +1,16 @@
 """The sources of a synthetic brick: their numbers, kinds and masks, and what the catalogue says of them."""
 
-from typing import NamedTuple
-
 import numpy as np
 import pytest
 
-from survey.bricks import Brick, brick_at
 from survey.layout import BANDS
 from survey.maskbits import MASK_BITS
-from survey.synthetic.conditions import Conditions, observe
-from survey.synthetic.pixels import BrickPixels, draw_sources, paint
+from survey.synthetic.conditions import observe
+from survey.synthetic.pixels import draw_sources
 from survey.synthetic.population import SATURATED_MAG, Population, populate
 from survey.synthetic.tractor import tractor_columns
-from survey.synthetic.window import primary_mask, window_wcs
-
-SOUTH, NORTH = brick_at(150.1, 2.2), brick_at(180.0, 50.0)
-PIXELS = 900
-
-
-class Made(NamedTuple):
-    brick: Brick
-    conditions: Conditions
-    sources: Population
-    pixels: BrickPixels
-    primary: np.ndarray
-
-
-def make(brick: Brick, pixels: int, seed: int = 3) -> Made:
-    primary = primary_mask(brick, window_wcs(brick, pixels, seed), pixels)
-    conditions = observe(brick, primary.shape, seed)
-    sources = populate(brick, conditions, primary, 12, seed)
-    return Made(brick, conditions, sources, paint(brick, conditions, sources, primary, seed), primary)
-
-
-@pytest.fixture(scope="module", params=["south", "north"])
-def made(request) -> Made:
-    return make(SOUTH if request.param == "south" else NORTH, PIXELS)
+from survey.synthetic.window import window_wcs
+from tests.survey.conftest import SOUTH, WIDE
 
 
 def test_numbers_and_kinds_of_sources():
@@ -62,7 +37,7 @@ def test_saturated_stars_are_patched_and_masked(made):
     seen = 0
     for x, y, mag in zip(stars.x, stars.y, stars.mag[:, 1], strict=True):
         column, row = round(x), round(y)
-        if not (5 < column < PIXELS - 5 and 5 < row < PIXELS - 5):
+        if not (5 < column < WIDE - 5 and 5 < row < WIDE - 5):
             continue
         seen += 1
         mask = int(made.pixels.maskbits[row, column])
