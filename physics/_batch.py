@@ -6,12 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from physics._jit import Array, Real, exact, vectorised
-from physics._vector import LANES
 from physics.convolve import PSF_FLOOR, Buffers, Plan, buffers, image, plan, set_transfer, spectrum
 from physics.deposit import RootGrid, Tables, root_grid, tables
-from physics.geometry import geometry
+from physics.geometry import Geometry, geometry
 from physics.plane import Numbers, integrate_plane
-from physics.psf import TABLE_STEPS
+from physics.psf import TABLE_STEPS, table_cutoff
 from physics.quadtree import Job, Scratch, scratch
 from physics.rays import fit_matrix, prepare
 
@@ -21,7 +20,7 @@ TOLERANCE = 1e-5
 
 
 class Constants(NamedTuple):
-    """Everything that is the same for all systems of one stamp size."""
+    """Everything that is the same for all systems of one stamp size and density."""
 
     numbers: Numbers
     plan: Plan
@@ -30,11 +29,10 @@ class Constants(NamedTuple):
     matrix: Array
 
 
-def row_constants(n_pix: int, pixel_scale: float) -> Constants:
-    """Tables for stamps of n_pix pixels of pixel_scale arcsec."""
-    g = geometry(n_pix)
-    numbers = Numbers(n_pix, pixel_scale, g.n_grid, g.period, g.n_root, g.n_used, g.first_pixel, g.first_root)
-    return Constants(numbers, plan(g), tables(), *fit_matrix())
+def row_constants(g: Geometry, pixel_scale: float) -> Constants:
+    """Tables for stamps of this geometry with pixels of pixel_scale arcsec."""
+    numbers = Numbers(g.n_pix, pixel_scale, g.steps, g.n_root, g.stride, g.period, g.first_root)
+    return Constants(numbers, plan(g), tables(g.steps), *fit_matrix())
 
 
 def render_rows(
@@ -52,11 +50,13 @@ def render_rows(
     flux_in_stamp: Array,
 ) -> None:
     """Render the given rows into the outputs. scales, wrapped, table: the PSF in Fourier space (psf.py)."""
-    cutoff = float(np.flatnonzero(table > PSF_FLOOR)[-1] + 1) / TABLE_STEPS
+    numbers = constants.numbers
+    g = geometry(numbers.n_pix, numbers.steps)
+    cutoff = table_cutoff(table, PSF_FLOOR)
     _render_rows(
         rows, lenses, sources, centers, fluxes, scales, wrapped, table, cutoff, constants, scratch(),
-        root_grid(constants.numbers.n_root, constants.numbers.n_used),
-        buffers(geometry(constants.numbers.n_pix), fluxes.shape[1]), out, magnification, flux_in_stamp,
+        root_grid(g.n_root, g.stride), buffers(g, constants.plan, fluxes.shape[1]), out, magnification,
+        flux_in_stamp,
     )  # fmt: skip
 
 
@@ -67,36 +67,29 @@ def _render_rows(
     out: Array, magnification: Array, flux_in_stamp: Array,
 ) -> None:  # fmt: skip
     numbers = constants.numbers
-    period, n_grid = numbers.period, numbers.n_grid
     series = np.empty((2, constants.nodes.size))
     known = np.full(fluxes.shape[1], -1.0)
-    reach = np.zeros(fluxes.shape[1], np.int64)
+    modes = np.zeros(fluxes.shape[1], np.int64)
     sums = np.empty(numbers.n_pix, np.float32)
-    step = 2.0 * math.pi / (period * numbers.pixel_scale)
+    step = 2.0 * math.pi / (numbers.period * numbers.pixel_scale)
     for row in rows:
         lens, source = lenses[row], sources[row]
         rays = prepare(lens, source, constants.nodes, constants.matrix, series)
-        job = Job(rays, constants.tables, work, buf.grid, numbers.n_used, TOLERANCE)
+        job = Job(rays, constants.tables, work, buf.grid, numbers.stride, TOLERANCE)
         total = integrate_plane(job, roots, lens, source, centers[row], numbers)
         magnification[row] = total
-        lanes = min(int(cutoff / (step * scales[row].min())) + 2, n_grid // 2)
-        lanes = (lanes + LANES - 1) // LANES * LANES
-        spectrum(buf, constants.plan, n_grid, numbers.n_used, lanes)
         for band in range(fluxes.shape[1]):
             scale = scales[row, band]
-            transfer = buf.transfer[band]
             if scale != known[band]:
                 known[band] = scale
-                reach[band] = min(int(cutoff / (step * scale)) + 2, n_grid // 2)
-                set_transfer(
-                    transfer, constants.plan.inverse_window, table, F32(TABLE_STEPS), F32(step * scale),
-                    reach[band], F32(1.0 / period**2),
-                )  # fmt: skip
-                transfer[0, 0] *= F32(1.0 - wrapped[row, band])
+                modes[band] = min(int(cutoff / (step * scale)) + 2, constants.plan.most)
+                set_transfer(buf.transfer[band], table, F32(TABLE_STEPS), F32(step * scale), modes[band])
+                buf.transfer[band, 0] *= F32(1.0 - wrapped[row, band])
+        most = modes.max()
+        spectrum(buf, constants.plan, most)
+        for band in range(fluxes.shape[1]):
             stamp = out[row, band]
-            image(
-                buf, constants.plan, transfer, n_grid, period, lanes, reach[band], numbers.first_pixel, stamp
-            )
+            image(buf, constants.plan, buf.transfer[band], most, modes[band], stamp)
             flux_in_stamp[row, band] = _scale_image(stamp, F32(fluxes[row, band]), sums) / total
 
 

@@ -1,9 +1,9 @@
 """Loops over explicit vectors of floats, emitted as LLVM IR where LLVM's own vectoriser gives up.
 
-A butterfly of the FFT touches sixteen arrays at once, too many for LLVM to prove disjoint at run time;
-deposits of 8x8 and transposes of 16x16 are too short for its loops. Left to it, all three run scalar and take
-five times longer. Formulas are written once, on `Vector` operands. 16 floats are one AVX-512 register; LLVM
-splits them on smaller machines. All arrays are flat, contiguous float32; indices are not checked.
+Matrix products need their block of sums kept in registers; deposits of 8x8 and transposes of 16x16 are too
+short for LLVM's loops. Left to it, all three take five times longer. Formulas are written once, on `Vector`
+operands. 16 floats are one AVX-512 register; LLVM splits them on smaller machines. All arrays are flat,
+contiguous float32; indices are not checked.
 """
 
 from __future__ import annotations
@@ -95,45 +95,72 @@ def _count_up(builder: Any, end: Any, step: int, body: Callable[[Any], None]) ->
     builder.position_at_end(after)
 
 
-Complex = tuple[Vector, Vector]
+#: Block of the product that `matrix_product` keeps in registers: rows x LANES columns.
+BLOCK_ROWS = 8
 
 
-def butterfly_loop(radix: int, formula: Callable[[list[Complex], list[Complex]], list[Complex]]) -> Any:
-    """An intrinsic f(sr, si, dr, di, src, step, dst, run, tr, ti, t) for one run of a Stockham pass.
+def _sum_loop(
+    builder: Any, end: Any, start: list[Any], body: Callable[[Any, list[Any]], list[Any]]
+) -> list[Any]:
+    """totals = start; for k in range(end): totals = body(k, totals); the totals."""
+    before = builder.block
+    head = builder.append_basic_block("sum")
+    inside = builder.append_basic_block("add")
+    after = builder.append_basic_block("done")
+    builder.branch(head)
+    builder.position_at_end(head)
+    k = builder.phi(_I64)
+    k.add_incoming(ir.Constant(_I64, 0), before)
+    totals = [builder.phi(v.type) for v in start]
+    for total, v in zip(totals, start, strict=True):
+        total.add_incoming(v, before)
+    builder.cbranch(builder.icmp_signed("<", k, end), inside, after)
+    builder.position_at_end(inside)
+    for total, v in zip(totals, body(k, totals), strict=True):
+        total.add_incoming(v, builder.block)
+    k.add_incoming(builder.add(k, ir.Constant(_I64, 1)), builder.block)
+    builder.branch(head)
+    builder.position_at_end(after)
+    return totals
 
-    For i in 0, 16, .. run: out = formula([z[src + k step + i]], twiddles [t .. t + radix - 2]), written to
-    d[dst + k run + i]. run is a multiple of 16.
+
+@intrinsic
+def matrix_product(
+    typing_context, a, a_at, a_stride, b, b_at, b_stride, c, c_at, c_stride, rows, columns, depth
+):  # type: ignore[no-untyped-def]
+    """c[c_at + i c_stride + j] = sum_k a[a_at + i a_stride + k] b[b_at + k b_stride + j].
+
+    i < rows, a multiple of BLOCK_ROWS; j < columns, a multiple of LANES; k < depth, any.
     """
+    whole = types.int64
+    signature = types.void(*(_ARRAY, whole, whole) * 3, whole, whole, whole)
 
-    @intrinsic
-    def loop(typing_context, sr, si, dr, di, src, step, dst, run, tr, ti, t):  # type: ignore[no-untyped-def]
-        whole = types.int64
-        signature = types.void(*(_ARRAY,) * 4, *(whole,) * 4, _ARRAY, _ARRAY, whole)
+    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        left, right, out = (_Memory(context, builder, sig.args[k], args[k]) for k in (0, 3, 6))
+        zero = ir.Constant(ir.VectorType(_F32, LANES), [0.0] * LANES)
 
-        def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
-            src_re, src_im, dst_re, dst_im, table_re, table_im = (
-                _Memory(context, builder, sig.args[k], args[k]) for k in (0, 1, 2, 3, 8, 9)
-            )
-            one = ir.Constant(_I64, 1)
-            twiddles = []
-            for k in range(radix - 1):
-                place = _index(builder, args[10], one, k)
-                twiddles.append((table_re.splat(place), table_im.splat(place)))
+        def block(i: Any, j: Any) -> None:
+            first = builder.add(args[1], builder.mul(i, args[2]))
+            lines = [_index(builder, first, args[2], r) for r in range(BLOCK_ROWS)]
+            column = builder.add(args[4], j)
 
-            def body(i: Any) -> None:
-                places = [builder.add(_index(builder, args[4], args[5], k), i) for k in range(radix)]
-                inputs = [(src_re.load(p), src_im.load(p)) for p in places]
-                for k, (re, im) in enumerate(formula(inputs, twiddles)):
-                    place = builder.add(_index(builder, args[6], args[7], k), i)
-                    dst_re.store(place, re)
-                    dst_im.store(place, im)
+            def body(k: Any, totals: list[Any]) -> list[Any]:
+                row = right.load(builder.add(column, builder.mul(k, args[5])))
+                products = (left.splat(builder.add(line, k)) * row for line in lines)
+                return [(Vector(builder, t) + p).value for t, p in zip(totals, products, strict=True)]
 
-            _count_up(builder, args[7], LANES, body)
-            return context.get_dummy_value()
+            totals = _sum_loop(builder, args[11], [zero] * BLOCK_ROWS, body)
+            target = builder.add(builder.add(args[7], j), builder.mul(i, args[8]))
+            for r, total in enumerate(totals):
+                out.store(_index(builder, target, args[8], r), Vector(builder, total))
 
-        return signature, generate
+        _count_up(
+            builder, args[10], LANES,
+            lambda j: _count_up(builder, args[9], BLOCK_ROWS, lambda i: block(i, j)),
+        )  # fmt: skip
+        return context.get_dummy_value()
 
-    return loop
+    return signature, generate
 
 
 def _interleave(builder: Any, a: Any, b: Any, upper: bool) -> Any:

@@ -1,9 +1,17 @@
-"""From the deposit grid to the image: Fourier transform, PSF, back on the stamp's pixels.
+"""From the deposit grid to the image: Fourier series, PSF, and their sum at the stamp's pixels.
 
-With V the grid of deposits, image(X) = (1/P^2) sum_k V^(k) H(k) exp(2 pi i k X / P) at integer pixels X,
-where P is the period and H = PSF^ / window^. Frequencies above the stamp's Nyquist frequency alias on it, as
-they do in a camera. All matrices are float32, flat, real and imaginary parts apart; the x axis comes first in
-`grid`.
+With V the grid of deposits, P the period, k = 2 pi m / P, and H = PSF^ even in kx and ky,
+image(X, Y) = sum over mx, my >= 0 of w(mx) w(my) / P^2 H(kx, ky)
+              sum_g V(g) cos(kx (X - gx)) cos(ky (Y - gy)) / (window^(kx) window^(ky)),   w(0) = 1, else 2.
+cos(k (X - g)) = cos kX cos kg + sin kX sin kg: four real matrices of coefficients, (cos or sin in x) x
+(cos or sin in y), each multiplied by the same H. The sums are products with small constant matrices, which
+need exactly the frequencies that the PSF passes, any period, and half the multiplications of a plain
+product, since grid and stamp are symmetric about their middle. Below 150 px a side that is faster than an
+FFT, and frequencies above the stamp's Nyquist frequency alias, as they do in a camera, with no code of their
+own.
+
+Matrices are float32 and flat; `modes` is the number of frequencies, `row` the length of a row, in whole
+vectors. A pair (cos, sin in x) lies side by side in a row of 2 `row`.
 """
 
 from typing import NamedTuple
@@ -11,220 +19,207 @@ from typing import NamedTuple
 import numpy as np
 
 from physics._jit import Array, Real, formula, vectorised
-from physics._vector import LANES, transpose_block
-from physics.fft import fft_columns, fft_plan
-from physics.geometry import Geometry
+from physics._vector import BLOCK_ROWS, LANES, matrix_product, transpose_block
+from physics.geometry import ROOT_PIXELS, Geometry
 from physics.gridding import window_transform
 
 F32 = np.float32
-_HALF = F32(0.5)
-#: Frequencies where the PSF passes less than this are left out.
-PSF_FLOOR = 3e-7
+#: Frequencies where the PSF passes less than this are left out: 3e-5 of a star's peak in all.
+PSF_FLOOR = 1e-5
 
 
 class Plan(NamedTuple):
-    """Constants of one stamp size: FFT plans of the two lengths and 1 / window^ per frequency."""
+    """Constants of one geometry.
 
-    grid_radices: Array
-    grid_re: Array
-    grid_im: Array
-    period_radices: Array
-    period_re: Array
-    period_im: Array
-    inverse_window: Array
+    in_cos, in_sin: [mode, grid point right of the middle], over window^. out_cos, out_sin: [pixel from the
+    middle on, mode], times w / P. turned_cos, turned_sin: the same [mode, pixel].
+    n_half: grid points, n_out: pixels on one side; most: modes; pixels: row length of turned_*.
+    """
+
+    in_cos: Array
+    in_sin: Array
+    out_cos: Array
+    out_sin: Array
+    turned_cos: Array
+    turned_sin: Array
+    n_used: int
+    stride: int
+    n_pix: int
+    n_out: int
+    pixels: int
+    most: int
 
 
 class Buffers(NamedTuple):
-    """Working memory of one call. grid: deposits; a..f: scratch; spectrum: V^ [ky, kx >= 0]; transfer: H."""
+    """Working memory of one call. grid: deposits; a..d: scratch; cos_y, sin_y: coefficients [ky, pair of kx];
+    transfer: H [band, ky, kx].
+    """
 
     grid: Array
     a: Array
     b: Array
     c: Array
     d: Array
-    e: Array
-    f: Array
-    spectrum_re: Array
-    spectrum_im: Array
+    cos_y: Array
+    sin_y: Array
     transfer: Array
 
 
-def plan(geometry: Geometry) -> Plan:
+def _blocks(n: int, size: int) -> int:
+    return -(-n // size) * size
+
+
+def _padded(matrix: Array, rows: int, columns: int) -> Array:
+    out = np.zeros((rows, columns), np.float32)
+    out[: matrix.shape[0], : matrix.shape[1]] = matrix
+    return out.ravel()
+
+
+def plan(g: Geometry) -> Plan:
     """The constants for `spectrum` and `image`."""
-    half = geometry.n_grid // 2
-    inverse = 1.0 / window_transform(np.arange(half) / geometry.n_grid)
-    return Plan(*fft_plan(geometry.n_grid), *fft_plan(geometry.period), inverse.astype(np.float32))
+    most = _blocks(g.period * g.steps // (2 * ROOT_PIXELS), LANES)
+    m = np.arange(most)
+    k = 2.0 * np.pi * m / g.period
+    step = ROOT_PIXELS / g.steps
+    nyquist = m * step / g.period <= 0.5
+    inverse = nyquist / window_transform(np.where(nyquist, m * step / g.period, 0.0), g.steps)
+    x = (np.arange(g.n_used // 2) + 0.5) * step
+    n_out = (g.n_pix + 1) // 2
+    pixel = np.arange(n_out) + (0.5 if g.n_pix % 2 == 0 else 0.0)
+    weight = np.where(m > 0, 2.0, 1.0) / g.period
+    wide, tall = _blocks(n_out, LANES), _blocks(n_out, BLOCK_ROWS)
+    grid, out = np.outer(k, x), np.outer(pixel, k)
+    c, s = np.cos(out) * weight, np.sin(out) * weight
+    return Plan(
+        (np.cos(grid) * inverse[:, None]).astype(np.float32).ravel(),
+        (np.sin(grid) * inverse[:, None]).astype(np.float32).ravel(),
+        _padded(c, tall, most), _padded(s, tall, most), _padded(c.T, most, wide), _padded(s.T, most, wide),
+        g.n_used, g.stride, g.n_pix, n_out, wide, most,
+    )  # fmt: skip
 
 
-def buffers(geometry: Geometry, bands: int) -> Buffers:
+def buffers(g: Geometry, p: Plan, bands: int) -> Buffers:
     """Working memory for `spectrum` and `image`."""
-    size = geometry.n_grid * (geometry.n_grid // 2 + 2 * LANES)
-    half = geometry.n_grid // 2
-    grid = np.zeros(geometry.n_grid * geometry.n_used, np.float32)
-    a, b, c, d, e, f, re, im = (np.zeros(size, np.float32) for _ in range(8))
-    return Buffers(grid, a, b, c, d, e, f, re, im, np.zeros((bands, half, half), np.float32))
+    side = max(g.stride, 2 * p.most, 2 * p.pixels) + LANES
+    a, b, c, d, cos_y, sin_y = (np.zeros(side * side, np.float32) for _ in range(6))
+    grid = np.zeros(g.n_used * g.stride, np.float32)
+    return Buffers(grid, a, b, c, d, cos_y, sin_y, np.zeros((bands, p.most * p.most), np.float32))
 
 
 @formula
-def _vectors(n: int) -> int:
-    """n rounded up to whole vectors."""
-    return (n + LANES - 1) // LANES * LANES
+def whole(n: int, size: int) -> int:
+    """n rounded up to a multiple of size."""
+    return (n + size - 1) // size * size
 
 
 @vectorised
-def _transpose(src: Array, src_at: int, src_stride: int, dst: Array, rows: int, columns: int) -> None:
-    """dst [columns, rows] = the block [rows, columns] of src at src_at; both multiples of 16."""
+def _product(
+    a: Array, a_at: int, a_row: int, b: Array, b_row: int, out: Array, rows: int, columns: int, depth: int
+) -> None:
+    """out [rows, columns] = a [rows, depth] b [depth, columns]; compiled once for all uses."""
+    matrix_product(a, a_at, a_row, b, 0, b_row, out, 0, columns, rows, columns, depth)
+
+
+@vectorised
+def _fold(src: Array, row: int, half: int, n: int, even: Array, odd: Array) -> None:
+    """Sum and difference of the rows of src at equal distance from its middle; n of each row."""
+    for i in range(half):
+        up, down = src[(half + i) * row :], src[(half - 1 - i) * row :]
+        e, o = even[i * row :], odd[i * row :]
+        for k in range(n):
+            e[k] = up[k] + down[k]
+            o[k] = up[k] - down[k]
+
+
+@vectorised
+def _transpose(
+    src: Array, src_stride: int, dst: Array, dst_at: int, dst_stride: int, rows: int, columns: int
+) -> None:
+    """dst [column, row] = src [row, column]; whole blocks of 16x16."""
     for i in range(0, rows, LANES):
         for j in range(0, columns, LANES):
-            transpose_block(src, src_at + i * src_stride + j, src_stride, dst, j * rows + i, rows)
+            transpose_block(src, i * src_stride + j, src_stride, dst, dst_at + j * dst_stride + i, dst_stride)
 
 
 @vectorised
-def spectrum(buf: Buffers, plan: Plan, n_grid: int, n_used: int, lanes: int) -> None:
-    """Fourier transform of buf.grid [x, y], its frequencies ky and 0 <= kx < lanes, into buf.spectrum.
-
-    lanes: a multiple of 16.
-    """
-    half = n_used // 2
-    # two real columns, y and y + half, share one complex transform along x
-    for ix in range(n_grid):
-        row = buf.grid[ix * n_used : (ix + 1) * n_used]
-        buf.a[ix * half : (ix + 1) * half] = row[:half]
-        buf.b[ix * half : (ix + 1) * half] = row[half:]
-    re, im = fft_columns(
-        buf.a, buf.b, buf.c, buf.d, n_grid, half, plan.grid_radices, plan.grid_re, plan.grid_im
-    )
-    for kx in range(lanes):
-        _unpack(re, im, kx * half, ((n_grid - kx) % n_grid) * half, half, buf.e, buf.f, kx * n_used)
-    tr, ti = buf.spectrum_re, buf.spectrum_im
-    _transpose(buf.e, 0, n_used, tr, lanes, n_used)
-    _transpose(buf.f, 0, n_used, ti, lanes, n_used)
-    tr[n_used * lanes : n_grid * lanes] = F32(0.0)
-    ti[n_used * lanes : n_grid * lanes] = F32(0.0)
-    re, im = fft_columns(tr, ti, buf.c, buf.d, n_grid, lanes, plan.grid_radices, plan.grid_re, plan.grid_im)
-    if plan.grid_radices.size % 2 == 1:
-        tr[: n_grid * lanes] = re[: n_grid * lanes]
-        ti[: n_grid * lanes] = im[: n_grid * lanes]
+def spectrum(buf: Buffers, p: Plan, modes: int) -> None:
+    """Coefficients of buf.grid [x, y] for the first `modes` frequencies, into buf.cos_y, buf.sin_y."""
+    half, stride, row = p.n_used // 2, p.stride, whole(modes, LANES)
+    tall = whole(modes, BLOCK_ROWS)
+    _fold(buf.grid, stride, half, stride, buf.a, buf.b)
+    _product(p.in_cos, 0, half, buf.a, stride, buf.c, tall, stride, half)
+    _product(p.in_sin, 0, half, buf.b, stride, buf.d, tall, stride, half)
+    _transpose(buf.c, stride, buf.a, 0, 2 * row, row, stride)
+    _transpose(buf.d, stride, buf.a, row, 2 * row, row, stride)
+    _fold(buf.a, 2 * row, half, 2 * row, buf.c, buf.d)
+    _product(p.in_cos, 0, half, buf.c, 2 * row, buf.cos_y, tall, 2 * row, half)
+    _product(p.in_sin, 0, half, buf.d, 2 * row, buf.sin_y, tall, 2 * row, half)
 
 
 @vectorised
-def _unpack(
-    re: Array, im: Array, plus: int, minus: int, half: int, out_re: Array, out_im: Array, at: int
-) -> None:
-    """Spectra of the two real columns that share a transform Z: (Z(k) + Z*(-k)) / 2 and (Z(k) - Z*(-k)) /
-    2i.
-    """
-    pr, pi = re[plus : plus + half], im[plus : plus + half]
-    mr, mi = re[minus : minus + half], im[minus : minus + half]
-    first_re, second_re = out_re[at : at + half], out_re[at + half : at + 2 * half]
-    first_im, second_im = out_im[at : at + half], out_im[at + half : at + 2 * half]
-    for i in range(half):
-        first_re[i] = _HALF * (pr[i] + mr[i])
-        first_im[i] = _HALF * (pi[i] - mi[i])
-    for i in range(half):
-        second_re[i] = _HALF * (pi[i] + mi[i])
-        second_im[i] = _HALF * (mr[i] - pr[i])
-
-
-@vectorised
-def set_transfer(
-    transfer: Array, inverse_window: Array, table: Array, steps: Real, unit: Real, reach: int, amplitude: Real
-) -> None:
-    """H[|ky|, |kx|] for both below reach; unit: table argument per unit of frequency index."""
+def set_transfer(transfer: Array, table: Array, steps: Real, unit: Real, modes: int) -> None:
+    """H[ky, kx] (rows of whole vectors) below `modes`; unit: table argument per unit of frequency index."""
     last = F32(table.size - 2)
-    for ky in range(reach):
-        row = transfer[ky]
-        wy = inverse_window[ky] * amplitude
+    row = whole(modes, LANES)
+    for ky in range(modes):
+        line = transfer[ky * row : (ky + 1) * row]
         y2 = F32(ky) * F32(ky)
-        for kx in range(reach):
+        for kx in range(row):
             x = F32(kx)
             place = min(F32(np.sqrt(x * x + y2)) * unit * steps, last)
             cell = np.int32(place)
             part = place - F32(cell)
-            row[kx] = wy * inverse_window[kx] * (table[cell] + part * (table[cell + 1] - table[cell]))
+            line[kx] = table[cell] + part * (table[cell + 1] - table[cell])
 
 
 @vectorised
-def _alias(
-    buf: Buffers, transfer: Array, n_grid: int, period: int, keep: int, lanes: int, reach: int
-) -> None:
-    """buf.a, buf.b [ky of the period, 0 <= kx <= period / 2] = V^ H with higher frequencies folded in."""
-    buf.a[: period * keep] = F32(0.0)
-    buf.b[: period * keep] = F32(0.0)
-    direct = min(reach, period // 2 + 1)
-    for ky in range(-reach + 1, reach):
-        h = transfer[abs(ky)]
-        source = (ky % n_grid) * lanes
-        target = (ky % period) * keep
-        mirror = (-ky % period) * keep
-        _add_product(h, buf.spectrum_re[source : source + lanes], buf.a[target : target + keep], direct)
-        _add_product(h, buf.spectrum_im[source : source + lanes], buf.b[target : target + keep], direct)
-        for kx in range(period // 2, reach):
-            buf.a[mirror + period - kx] += h[kx] * buf.spectrum_re[source + kx]
-            buf.b[mirror + period - kx] -= h[kx] * buf.spectrum_im[source + kx]
+def _filter(src: Array, src_row: int, transfer: Array, row: int, modes: int, dst: Array) -> None:
+    """dst [ky, pair of kx] = H src, for fewer frequencies than src may hold."""
+    for ky in range(modes):
+        h = transfer[ky * row :]
+        c, s = src[2 * ky * src_row :], src[(2 * ky + 1) * src_row :]
+        out_c, out_s = dst[2 * ky * row :], dst[(2 * ky + 1) * row :]
+        for kx in range(row):
+            out_c[kx] = h[kx] * c[kx]
+            out_s[kx] = h[kx] * s[kx]
 
 
 @vectorised
-def _add_product(x: Array, y: Array, out: Array, n: int) -> None:
-    for i in range(n):
-        out[i] += x[i] * y[i]
+def _unfold(even: Array, odd: Array, row: int, n_out: int, n: int, out: Array) -> None:
+    """The inverse of `_fold` on the stamp's n lines: [line, row] from sums and differences."""
+    middle = n // 2
+    for j in range(n_out):
+        e, o = even[j * row :], odd[j * row :]
+        up, down = out[(middle + j) * row :], out[(n - 1 - middle - j) * row :]
+        for k in range(row):
+            down[k] = e[k] - o[k]
+            up[k] = e[k] + o[k]
 
 
 @vectorised
-def _pack(pr: Array, pi: Array, qr: Array, qi: Array, period: int, half: int, re: Array, im: Array) -> None:
-    """re + i im [kx, line] = spectrum of (lines P) + i (lines Q), all kx of the period, from kx <= period /
-    2.
-    """
-    for kx in range(period // 2 + 1):
-        at = kx * half
-        for i in range(half):
-            re[at + i] = pr[at + i] - qi[at + i]
-        for i in range(half):
-            im[at + i] = pi[at + i] + qr[at + i]
-    for kx in range(1, period // 2):
-        at, mirror = kx * half, (period - kx) * half
-        for i in range(half):
-            re[mirror + i] = pr[at + i] + qi[at + i]
-        for i in range(half):
-            im[mirror + i] = qr[at + i] - pi[at + i]
+def image(buf: Buffers, p: Plan, transfer: Array, of_modes: int, modes: int, out: Array) -> None:
+    """out[j, i] from the coefficients (of `of_modes` frequencies) and H (of `modes`, not more)."""
+    row = whole(modes, LANES)
+    _filter(buf.cos_y, whole(of_modes, LANES), transfer, row, modes, buf.a)
+    _filter(buf.sin_y, whole(of_modes, LANES), transfer, row, modes, buf.b)
+    synthesise(buf, p, modes, out)
 
 
 @vectorised
-def image(
-    buf: Buffers,
-    plan: Plan,
-    transfer: Array,
-    n_grid: int,
-    period: int,
-    lanes: int,
-    reach: int,
-    first: int,
-    out: Array,
-) -> None:
-    """out[j, i] from buf.spectrum (of that many lanes) and H (used below reach <= lanes)."""
-    keep = _vectors(period // 2 + 1)
-    _alias(buf, transfer, n_grid, period, keep, lanes, reach)
-    # inverse transforms: real and imaginary parts exchanged on the way in and out
-    im, re = fft_columns(
-        buf.b, buf.a, buf.d, buf.c, period, keep, plan.period_radices, plan.period_re, plan.period_im
-    )
-    n = out.shape[0]
-    half = _vectors((n + 1) // 2)
-    size = keep * half
-    # lines y and y + half share one complex inverse transform along x
-    pr, pi, qr, qi = buf.e[:size], buf.e[size : 2 * size], buf.f[:size], buf.f[size : 2 * size]
-    _transpose(re, first * keep, keep, pr, half, keep)
-    _transpose(im, first * keep, keep, pi, half, keep)
-    _transpose(re, (first + half) * keep, keep, qr, half, keep)
-    _transpose(im, (first + half) * keep, keep, qi, half, keep)
-    _pack(pr, pi, qr, qi, period, half, buf.a, buf.b)
-    im, re = fft_columns(
-        buf.b, buf.a, buf.d, buf.c, period, half, plan.period_radices, plan.period_re, plan.period_im
-    )
-    columns = _vectors(n)
-    _transpose(re, first * half, half, buf.e, columns, half)
-    _transpose(im, first * half, half, buf.f, columns, half)
-    for j in range(min(half, n)):
-        out[j] = buf.e[j * columns : j * columns + n]
-    for j in range(half, n):
-        out[j] = buf.f[(j - half) * columns : (j - half) * columns + n]
+def synthesise(buf: Buffers, p: Plan, modes: int, out: Array) -> None:
+    """out[j, i] from the filtered coefficients in buf.a (cos in y) and buf.b (sin in y)."""
+    row, n = whole(modes, LANES), p.n_pix
+    tall = whole(p.n_out, BLOCK_ROWS)
+    _product(p.out_cos, 0, p.most, buf.a, 2 * row, buf.c, tall, 2 * row, modes)
+    _product(p.out_sin, 0, p.most, buf.b, 2 * row, buf.d, tall, 2 * row, modes)
+    _unfold(buf.c, buf.d, 2 * row, p.n_out, n, buf.a)
+    lines, wide = whole(n, BLOCK_ROWS), p.pixels
+    _product(buf.a, 0, 2 * row, p.turned_cos, wide, buf.c, lines, wide, modes)
+    _product(buf.a, row, 2 * row, p.turned_sin, wide, buf.d, lines, wide, modes)
+    middle = n // 2
+    for j in range(n):
+        e, o = buf.c[j * wide :], buf.d[j * wide :]
+        for i in range(p.n_out):
+            out[j, n - 1 - middle - i] = e[i] - o[i]
+        for i in range(p.n_out):
+            out[j, middle + i] = e[i] + o[i]

@@ -9,7 +9,7 @@ import numpy as np
 from physics._jit import Array, Real, inlined, vectorised
 from physics._vector import LANES, deposit_loop, transpose_block
 from physics.cells import CAPACITY, ROUND
-from physics.geometry import ROOT_STEPS, WINDOW
+from physics.geometry import DENSITIES, WINDOW
 from physics.gridding import CENTRE_LEVEL, deposit_tables, node_tables
 
 F32 = np.float32
@@ -33,9 +33,9 @@ class Tables(NamedTuple):
     weight: Array
 
 
-def tables() -> Tables:
-    """The constant tables."""
-    rows, start = deposit_tables()
+def tables(steps: int) -> Tables:
+    """The constant tables for one density."""
+    rows, start = deposit_tables(steps)
     return Tables(rows.ravel(), start, *node_tables())
 
 
@@ -66,8 +66,15 @@ def spread_nodes(
         _deposit_4(grid, base, stride, tables.rows, wx, wy, samples, at, SAMPLE_STRIDE, area)
 
 
+#: Root cells whose windows hold a grid point, at most; as many zeros pad the root grid at either end.
+_OVERLAP = WINDOW // DENSITIES[0]
+_FRONT = _OVERLAP - 1
+
+
 class RootGrid(NamedTuple):
-    """Working memory for `spread_roots`. flux: [n_root + 4, width], two rows of zeros at either end."""
+    """Working memory for `spread_roots`. flux: [n_root + 2 FRONT, width], FRONT rows of zeros at either
+    end.
+    """
 
     flux: Array
     expanded: Array
@@ -75,40 +82,56 @@ class RootGrid(NamedTuple):
     width: int
 
 
-def root_grid(n_root: int, n_used: int) -> RootGrid:
+def root_grid(n_root: int, stride: int) -> RootGrid:
     """Zeros for n_root x n_root cells."""
     width = -(-n_root // LANES) * LANES
     return RootGrid(
-        np.zeros((n_root + 4) * width, np.float32),
-        np.zeros(n_used * width, np.float32),
-        np.zeros((width + 4) * n_used, np.float32),
+        np.zeros((n_root + 2 * _FRONT) * width, np.float32),
+        np.zeros(stride * width, np.float32),
+        np.zeros((width + 2 * _FRONT) * stride, np.float32),
         width,
     )
 
 
+@inlined
+def root_line(roots: RootGrid, iy: int) -> Array:
+    """The fluxes of a row of root cells, to be filled."""
+    return roots.flux[(iy + _FRONT) * roots.width : (iy + _FRONT + 1) * roots.width]
+
+
+@inlined
+def _weight(weights: Array, place: int) -> Real:
+    return weights[place] if place < WINDOW else F32(0.0)
+
+
 @vectorised
-def _expand(src: Array, dst: Array, width: int, n_root: int, weights: Array, keep: Real) -> None:
-    """dst[g] = keep dst[g] + sum_i weights[g - 3 i] src[i + 2], g over the grid points that root cells
-    reach.
+def _expand(src: Array, dst: Array, row: int, n_root: int, steps: int, weights: Array, keep: Real) -> None:
+    """dst[g] = keep dst[g] + sum_i weights[g - steps i] src[FRONT + i], g over the grid points that root
+    cells reach.
     """
-    for g in range(ROOT_STEPS * (n_root - 1) + WINDOW):
-        i, p = g // ROOT_STEPS, g % ROOT_STEPS
-        w0, w1 = weights[p], weights[p + ROOT_STEPS]
-        w2 = weights[p + 2 * ROOT_STEPS] if p + 2 * ROOT_STEPS < WINDOW else F32(0.0)
-        a, b, c = src[(i + 2) * width :], src[(i + 1) * width :], src[i * width :]
-        out = dst[g * width : (g + 1) * width]
-        for k in range(width):
-            out[k] = keep * out[k] + w0 * a[k] + w1 * b[k] + w2 * c[k]
+    for g in range(steps * (n_root - 1) + WINDOW):
+        i, p = g // steps + _FRONT, g % steps
+        w0, w1 = weights[p], _weight(weights, p + steps)
+        w2, w3 = _weight(weights, p + 2 * steps), _weight(weights, p + 3 * steps)
+        a, b, c, d = src[i * row :], src[(i - 1) * row :], src[(i - 2) * row :], src[(i - 3) * row :]
+        out = dst[g * row : (g + 1) * row]
+        for k in range(row):
+            out[k] = keep * out[k] + w0 * a[k] + w1 * b[k] + w2 * c[k] + w3 * d[k]
 
 
 @vectorised
-def spread_roots(roots: RootGrid, n_root: int, n_used: int, tables: Tables, grid: Array) -> None:
-    """grid += roots.flux [iy + 2, ix], each at its root's centre."""
+def spread_roots(roots: RootGrid, n_root: int, steps: int, stride: int, tables: Tables, grid: Array) -> None:
+    """grid += roots.flux, each at its root's centre."""
     weights = tables.rows[tables.start[0, 1] * WINDOW :]
-    _expand(roots.flux, roots.expanded, roots.width, n_root, weights, F32(0.0))
-    for i in range(0, n_used, LANES):
+    _expand(roots.flux, roots.expanded, roots.width, n_root, steps, weights, F32(0.0))
+    for i in range(0, stride, LANES):
         for j in range(0, roots.width, LANES):
             transpose_block(
-                roots.expanded, i * roots.width + j, roots.width, roots.turned, (j + 2) * n_used + i, n_used
+                roots.expanded,
+                i * roots.width + j,
+                roots.width,
+                roots.turned,
+                (j + _FRONT) * stride + i,
+                stride,
             )
-    _expand(roots.turned, grid, n_used, n_root, weights, _ONE)
+    _expand(roots.turned, grid, stride, n_root, steps, weights, _ONE)

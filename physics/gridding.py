@@ -3,23 +3,26 @@
 A ray of flux f at grid position g adds f phi(g - k) to the grid points k. The Fourier transform of the grid,
 divided by that of phi, is that of the rays themselves up to aliases, so the convolution sees every ray where
 it is and not at a bin's centre (the non-uniform FFT; Dutt & Rokhlin 1993; Beatty, Nishimura & Pauly 2005,
-IEEE TMI 24, 799, for this window and its parameter).
-phi(x) = I_0(b sqrt(1 - (2x/W)^2)) / I_0(b), |x| < W/2, W = 5, on 3/2 grid points per pixel. Largest error of
-a ray's
-spectrum: 6e-5 at 0 and 0.2 cycles per pixel, 2e-4 at 0.35, 9e-3 at 0.5, where a Moffat PSF of beta 2.5 and
-FWHM 0.8" still passes 2e-3 (3e-2 at 0.35). Added up with the worst phases: 6e-4 of a star's peak at FWHM
-0.8", 7e-5 at 1.2".
+IEEE TMI 24, 799, for this window).
+phi(x) = I_0(b sqrt(1 - (2x/W)^2)) / I_0(b), |x| < W/2. A root cell of `steps` grid steps and a window of
+W = 9 - steps reach 8 grid points, whatever the density: sharper PSFs get a denser grid and a narrower window.
+Largest error of a star's image, over its peak, with all aliases at their worst phase and the frequencies
+beyond the grid's Nyquist frequency lost: 3e-4 for the PSFs that `density` gives to 2 and 3 steps, 1e-3 at
+4 steps for a Moffat of beta 2.5 and FWHM 2.3 px (4e-4 at 2.6 px, 5e-4 for beta 4 at 2.3 px).
 """
 
 from functools import lru_cache
 
 import numpy as np
 
-from physics.geometry import ROOT_STEPS, WINDOW
+from physics.geometry import DENSITIES, WINDOW
 
-_WIDTH = 5.0
-#: Chosen for the least error weighted with such PSFs; textbook values weigh all frequencies alike.
-_SHAPE = 11.5
+#: b of each density: the least error weighted with the PSFs that it serves; textbook values weigh all
+#: frequencies alike.
+_SHAPE = {2: 11.75, 3: 12.0, 4: 10.25}
+
+#: What a PSF passes at the frequency by which `density` chooses.
+DENSITY_FLOOR = 3e-5
 
 #: Deepest level whose cells keep the position of each node, and deepest with its own cell centres;
 #: a cell of the first is 1/16 px, of the second 1/256 px wide.
@@ -29,16 +32,28 @@ CENTRE_LEVEL = 9
 MAX_RULE = 4
 
 
-def window(x: np.ndarray) -> np.ndarray:
+def density(cutoff: float) -> int:
+    """Steps per root cell for a PSF that passes less than DENSITY_FLOOR beyond cutoff (cycles / pixel)."""
+    return next((steps for steps in DENSITIES[:-1] if cutoff <= 0.25 * steps), DENSITIES[-1])
+
+
+def width(steps: int) -> float:
+    """W, in grid steps."""
+    return float(WINDOW + 1 - steps)
+
+
+def window(x: np.ndarray, steps: int) -> np.ndarray:
     """phi at a distance of x grid steps."""
-    inside = np.clip(1.0 - (2.0 * x / _WIDTH) ** 2, 0.0, None)
-    return np.where(np.abs(x) < 0.5 * _WIDTH, np.i0(_SHAPE * np.sqrt(inside)) / np.i0(_SHAPE), 0.0)
+    w, b = width(steps), _SHAPE[steps]
+    inside = np.clip(1.0 - (2.0 * x / w) ** 2, 0.0, None)
+    return np.where(np.abs(x) < 0.5 * w, np.i0(b * np.sqrt(inside)) / np.i0(b), 0.0)
 
 
-def window_transform(frequency: np.ndarray) -> np.ndarray:
+def window_transform(frequency: np.ndarray, steps: int) -> np.ndarray:
     """Fourier transform of phi at frequencies in cycles per grid step, |frequency| <= 1/2."""
-    argument = np.sqrt((_SHAPE**2 - (np.pi * _WIDTH * frequency) ** 2).astype(np.complex128))
-    return np.asarray((_WIDTH * np.sinh(argument) / argument).real / np.i0(_SHAPE))
+    w, b = width(steps), _SHAPE[steps]
+    argument = np.sqrt((b**2 - (np.pi * w * frequency) ** 2).astype(np.complex128))
+    return np.asarray((w * np.sinh(argument) / argument).real / np.i0(b))
 
 
 def gauss_legendre(rule: int) -> tuple[np.ndarray, np.ndarray]:
@@ -57,8 +72,8 @@ def node_tables() -> tuple[np.ndarray, np.ndarray]:
     return positions, weights
 
 
-@lru_cache(maxsize=1)
-def deposit_tables() -> tuple[np.ndarray, np.ndarray]:
+@lru_cache(maxsize=3)
+def deposit_tables(steps: int) -> tuple[np.ndarray, np.ndarray]:
     """(rows, start): what each quadrature node in a root cell gives to the WINDOW points around the root.
 
     Cell k (of 2^level per axis) at `level` with `rule` nodes owns rows start[level, rule] + k rule + node;
@@ -71,11 +86,11 @@ def deposit_tables() -> tuple[np.ndarray, np.ndarray]:
     count = 0
     for level in range(CENTRE_LEVEL + 1):
         cells = 2**level
-        centres = ROOT_STEPS * ((np.arange(cells) + 0.5) / cells - 0.5)
+        centres = steps * ((np.arange(cells) + 0.5) / cells - 0.5)
         for rule in range(1, (MAX_RULE if level <= NODE_LEVEL else 1) + 1):
             nodes, weights = gauss_legendre(rule)
-            where = centres[:, None] + ROOT_STEPS / cells * nodes[None, :]
-            phi = weights[None, :, None] * window(points[None, None, :] - where[:, :, None])
+            where = centres[:, None] + steps / cells * nodes[None, :]
+            phi = weights[None, :, None] * window(points[None, None, :] - where[:, :, None], steps)
             rows.append(phi.reshape(-1, WINDOW))
             start[level, rule] = count
             count += cells * rule

@@ -17,7 +17,7 @@ from physics._jit import exact
 
 #: Accepted values; the render's error bounds hold inside them.
 THETA_E_RANGE = (0.0, 60.0)
-LENS_AXIS_RATIO_RANGE = (0.2, 1.0)
+LENS_AXIS_RATIO_RANGE = (0.1, 1.0)
 GAMMA_RANGE = (0.0, 0.5)
 LENS_POSITION_RANGE = (-1000.0, 1000.0)
 
@@ -128,7 +128,7 @@ def _relative(x: np.ndarray, y: np.ndarray, lens: Lens) -> tuple[np.ndarray, np.
 def deflection(x: np.ndarray, y: np.ndarray, lens: Lens) -> tuple[np.ndarray, np.ndarray]:
     """theta - beta in arcsec at image positions x, y (arcsec, host's frame): SIE and shear together.
 
-    It is the reduced deflection angle. Exact to rounding (1e-12 theta_e for q >= 0.2).
+    It is the reduced deflection angle. Exact to rounding (1e-12 theta_e).
     """
     dx, dy, shape = _relative(x, y, lens)
     alpha_x, alpha_y = np.empty_like(dx), np.empty_like(dx)

@@ -9,8 +9,8 @@ import numpy as np
 
 from physics._jit import Array, Real, exact, inlined
 from physics.cells import BLOCK, CAPACITY, OUTSIDE, enqueue, push_quarters, push_root, whole
-from physics.deposit import RootGrid, spread_roots
-from physics.geometry import ROOT_PIXELS, ROOT_STEPS
+from physics.deposit import RootGrid, root_line, spread_roots
+from physics.geometry import ROOT_PIXELS
 from physics.quadrature import SPLIT_RULE, choose_rules
 from physics.quadtree import Job, drain, flush
 from physics.sersic import b_n
@@ -30,11 +30,10 @@ class Numbers(NamedTuple):
 
     n_pix: int
     pixel_scale: float
-    n_grid: int
-    period: int
+    steps: int
     n_root: int
-    n_used: int
-    first_pixel: int
+    stride: int
+    period: int
     first_root: float
 
 
@@ -68,7 +67,9 @@ def _pass_on(job: Job, k: int, rule: int, base: int, side: Real) -> None:
 
 
 @exact
-def _integrate_roots(job: Job, roots: RootGrid, n_root: int, x0: Real, y0: Real, side: Real) -> Real:
+def _integrate_roots(
+    job: Job, roots: RootGrid, n_root: int, steps: int, x0: Real, y0: Real, side: Real
+) -> Real:
     """Spread the light of all root cells over the grid; returns its flux. x0, y0: first root's centre,
     arcsec.
     """
@@ -80,18 +81,18 @@ def _integrate_roots(job: Job, roots: RootGrid, n_root: int, x0: Real, y0: Real,
         _classify_roots(job, n_root, first, last, x0, y0, side)
         k = 0
         for iy in range(first, last):
-            line = roots.flux[(iy + 2) * roots.width : (iy + 3) * roots.width]
+            line = root_line(roots, iy)
             for ix in range(n_root):
                 if rules[k] < F32(1.5):
                     line[ix] = values[k]
                     flux += values[k]
                 else:
                     line[ix] = F32(0.0)
-                    _pass_on(job, k, int(rules[k]), ROOT_STEPS * (ix * job.stride + iy), F32(side))
+                    _pass_on(job, k, int(rules[k]), steps * (ix * job.stride + iy), F32(side))
                 k += 1
         flux += flush(job, CAPACITY - BLOCK)
         flux += drain(job, 1, side, _RIPPLE)
-    spread_roots(roots, n_root, job.stride, job.tables, job.grid)
+    spread_roots(roots, n_root, steps, job.stride, job.tables, job.grid)
     return flux
 
 
@@ -125,10 +126,10 @@ def integrate_plane(
     lens, source: rows of parameters as in `rays.prepare`. The source has unit flux.
     """
     job.grid[:] = F32(0.0)
-    offset = (numbers.first_root - 0.5 * (numbers.n_pix - 1)) * numbers.pixel_scale
+    offset = numbers.first_root * numbers.pixel_scale
     x0, y0 = offset - center[0] - lens[5], offset - center[1] - lens[6]
     side = ROOT_PIXELS * numbers.pixel_scale
-    flux = _integrate_roots(job, roots, numbers.n_root, x0, y0, side)
+    flux = _integrate_roots(job, roots, numbers.n_root, numbers.steps, x0, y0, side)
     width = numbers.n_root * side
     xc, yc = x0 + 0.5 * (width - side), y0 + 0.5 * (width - side)
     # shear moves the farthest light out by 1 / (1 - gamma), the lens by a few theta_e

@@ -122,6 +122,11 @@ def fourier_table(kind: str, beta: float) -> np.ndarray:
     return table.astype(np.float32)
 
 
+def table_cutoff(table: np.ndarray, floor: float) -> float:
+    """w beyond which the PSF passes less than floor."""
+    return float(np.flatnonzero(table > floor)[-1] + 1) / TABLE_STEPS
+
+
 def fourier_scale(kind: str, fwhm: np.ndarray, beta: float) -> np.ndarray:
     """The length that makes |k| dimensionless in `fourier_table`: sigma or Moffat's a, unit of fwhm."""
     if kind == "gaussian":

@@ -25,6 +25,7 @@ _HALF_DIAGONAL = F32(math.sqrt(0.5))
 _HALF_LOG2E = F32(0.5 / math.log(2.0))
 _CENTRE_REACH = F32(0.8)
 _SPLIT = F32(1e3)
+_STEEP = F32(1e15)  # its square stays a float on the lens centre itself
 _ERROR_1, _ERROR_2 = F32(1 / 24), F32(1 / 4320)
 _ERROR_3, _ERROR_4 = F32(1 / 2.016e6), F32(1 / 1.778e9)
 #: D / R up to which the rules of 2, 3 and 4 nodes are trusted.
@@ -62,7 +63,7 @@ def choose_rules(
         # J = M - k (A t) t^T with t = (-v, u): the SIE's Jacobian is 2 kappa along the tangential direction
         d2 = u * u + v * v + _TINY
         inv_d2 = _ONE / d2
-        k = r.strength * inverse / math.sqrt(_ONE - r.one_minus_q * w) * inv_d2
+        k = min(r.strength * inverse / math.sqrt(_ONE - r.one_minus_q * w) * inv_d2, _STEEP)
         mx, my = r.mxy * u - r.mxx * v, r.myy * u - r.myx * v
         ax, ay = r.axy * u - r.axx * v, r.ayy * u - r.ayx * v
         norm2 = r.m_norm2 - _TWO * k * (mx * ax + my * ay) + k * k * d2 * (ax * ax + ay * ay)

@@ -13,7 +13,8 @@ import numpy as np
 
 from physics import _validate, lens, psf, sersic
 from physics._batch import render_rows, row_constants
-from physics.geometry import MAX_PIXELS
+from physics.geometry import MAX_PIXELS, geometry
+from physics.gridding import DENSITY_FLOOR, density
 from physics.lens import Lens
 from physics.psf import DEFAULT_BETA, Psf
 from physics.sersic import Source
@@ -193,14 +194,22 @@ def _render(
     image = np.empty((n, bands, n_pix, n_pix), np.float32)
     magnification = np.empty(n)
     flux_in_stamp = np.empty((n, bands))
-    constants = row_constants(n_pix, pixel_scale)
     for beta in np.unique(betas) if kind == "moffat" else betas[:1]:
-        rows = np.flatnonzero(betas == beta) if kind == "moffat" else np.arange(n)
+        mine = betas == beta if kind == "moffat" else np.ones(n, bool)
         scales = psf.fourier_scale(kind, widths, float(beta))
         table = psf.fourier_table(kind, float(beta) if kind == "moffat" else 0.0)
-        wrapped = psf.wrapped_flux(kind, scales, float(beta), constants.numbers.period * pixel_scale)
-        render_rows(
-            rows, lenses, sources, centers, fluxes, scales, wrapped, table, constants, image, magnification,
-            flux_in_stamp,
-        )  # fmt: skip
+        steps = _densities(table, scales / pixel_scale)
+        for chosen in np.unique(steps[mine]):
+            g = geometry(n_pix, int(chosen))
+            wrapped = psf.wrapped_flux(kind, scales, float(beta), g.period * pixel_scale)
+            render_rows(
+                np.flatnonzero(mine & (steps == chosen)), lenses, sources, centers, fluxes, scales, wrapped,
+                table, row_constants(g, pixel_scale), image, magnification, flux_in_stamp,
+            )  # fmt: skip
     return RenderedBatch(image, magnification, flux_in_stamp)
+
+
+def _densities(table: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """Deposit-grid density of each row, for its sharpest band. scales: `psf.fourier_scale` in pixels."""
+    cutoff = psf.table_cutoff(table, DENSITY_FLOOR) / (2.0 * np.pi * scales.min(axis=1))
+    return np.array([density(float(c)) for c in cutoff], dtype=np.int64)
