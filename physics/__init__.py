@@ -5,6 +5,7 @@ counter-clockwise from +x, fluxes in nanomaggies; the frame's origin is the host
 """
 
 from physics.caustics import caustics, critical_curves, cut
+from physics.images import image_positions
 from physics.lens import Lens, deflection, point_magnification
 from physics.metrics import add_poisson_noise, matched_filter_snr, peak_snr
 from physics.psf import DEFAULT_BETA, Psf, fwhm_over_psfsize
@@ -24,6 +25,7 @@ __all__ = [
     "cut",
     "deflection",
     "fwhm_over_psfsize",
+    "image_positions",
     "matched_filter_snr",
     "peak_snr",
     "point_magnification",
