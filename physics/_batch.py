@@ -90,11 +90,11 @@ def _render_rows(
         for band in range(fluxes.shape[1]):
             stamp = out[row, band]
             image(buf, constants.plan, buf.transfer[band], most, modes[band], stamp)
-            flux_in_stamp[row, band] = _scale_image(stamp, F32(fluxes[row, band]), sums) / total
+            flux_in_stamp[row, band] = scale_image(stamp, F32(fluxes[row, band]), sums) / total
 
 
 @vectorised
-def _scale_image(stamp: Array, flux: Real, sums: Array) -> Real:
+def scale_image(stamp: Array, flux: Real, sums: Array) -> Real:
     """Sum of the unit-flux stamp, which is then multiplied by flux. sums: scratch of n_pix."""
     sums[:] = F32(0.0)
     for j in range(stamp.shape[0]):

@@ -125,9 +125,9 @@ def _sum_loop(
 
 
 @intrinsic
-def matrix_product(
+def matrix_product(  # type: ignore[no-untyped-def]
     typing_context, a, a_at, a_stride, b, b_at, b_stride, c, c_at, c_stride, rows, columns, depth
-):  # type: ignore[no-untyped-def]
+):
     """c[c_at + i c_stride + j] = sum_k a[a_at + i a_stride + k] b[b_at + k b_stride + j].
 
     i < rows, a multiple of BLOCK_ROWS; j < columns, a multiple of LANES; k < depth, any.

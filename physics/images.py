@@ -109,4 +109,4 @@ def _bisect(f: Function, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         fm = f(middle)
         same = np.sign(fm) == np.sign(fa)
         a, b = np.where(same, middle, a), np.where(same, b, middle)
-    return np.where(fa == 0, a, 0.5 * (a + b))
+    return np.asarray(np.where(fa == 0, a, 0.5 * (a + b)))

@@ -12,7 +12,7 @@ Moffat (1969, A&A 3, 455): P(r) = (beta - 1) / (pi a^2) (1 + r^2 / a^2)^-beta, a
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -24,6 +24,8 @@ DEFAULT_BETA = 2.85
 KINDS = ("moffat", "gaussian")
 BETA_RANGE = (1.5, 20.0)
 FWHM_RANGE = (0.05, 100.0)
+#: Larger PSF images would reach round the Fourier period.
+MAX_PSF_PIXELS = 65
 _FWHM_OF_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 #: psfsize = 2.355 / (2 sqrt(pi)) sqrt(NEA); the survey writes 2.35 or 2.355, here the exact constant.
 _PSFSIZE_OF_SQRT_NEA = _FWHM_OF_SIGMA / (2.0 * math.sqrt(math.pi))
@@ -37,13 +39,18 @@ class Psf:
         see `from_psfsize`.
     kind: "moffat" or "gaussian".
     beta: Moffat exponent; ignored for a Gaussian.
+    images: only from `from_images`; fwhm is then that of the Gaussian of the same noise-equivalent area.
     """
 
     fwhm: tuple[float, ...]
     kind: str = "moffat"
     beta: float = DEFAULT_BETA
+    images: np.ndarray | None = field(default=None, compare=False, repr=False)
+    pixel_scale: float | None = None
 
     def __post_init__(self) -> None:
+        if self.images is not None:
+            return  # checked by from_images
         object.__setattr__(self, "fwhm", _validate.bands("fwhm", self.fwhm, *FWHM_RANGE))
         _validate.choice("kind", self.kind, KINDS)
         _validate.number("beta", self.beta, *BETA_RANGE)
@@ -62,11 +69,39 @@ class Psf:
         )
         return cls(fwhm=tuple(ratio * s for s in sizes), kind=kind, beta=beta)
 
+    @classmethod
+    def from_images(cls, images: np.ndarray, pixel_scale: float = 0.262) -> "Psf":
+        """Effective PSFs as images: float [band, side, side], side odd and at most MAX_PSF_PIXELS.
+
+        The middle pixel is the origin; row j is y, column i is x. Each image is divided by its sum. It is
+        band-limited between its samples, so a FWHM below 2.5 px loses detail. pixel_scale: arcsec, that of
+        the stamps it will be used for.
+        """
+        scale = _validate.number("pixel_scale", pixel_scale, 0.01, 2.0)
+        unit = psf_images(images)
+        area = scale**2 / np.sum(unit**2, axis=(1, 2))
+        fwhm = tuple(float(v) for v in _PSFSIZE_OF_SQRT_NEA * np.sqrt(area))
+        return cls(fwhm, "gaussian", DEFAULT_BETA, unit, scale)
+
     @property
     def noise_equivalent_area(self) -> tuple[float, ...]:
         """1 / integral of P^2 over the plane, arcsec^2, one per band."""
         ratio = fwhm_over_psfsize(self.kind, self.beta)
         return tuple((w / ratio / _PSFSIZE_OF_SQRT_NEA) ** 2 for w in self.fwhm)
+
+
+def psf_images(images: np.ndarray) -> np.ndarray:
+    """Checked PSF images of unit sum, float64 [band, side, side]."""
+    shape = np.shape(images)
+    if len(shape) != 3 or shape[0] == 0 or shape[1] != shape[2] or shape[1] % 2 == 0:
+        raise ValueError(f"images must have shape (band, side, side) with an odd side, got {shape}")
+    if shape[1] > MAX_PSF_PIXELS:
+        raise ValueError(f"images must have at most {MAX_PSF_PIXELS} pixels a side, got {shape[1]}")
+    checked = _validate.column("images", images, shape, -1e12, 1e12)
+    sums = checked.sum(axis=(1, 2), keepdims=True)
+    if (sums <= 0).any():
+        raise ValueError(f"images must have a positive sum, got {float(sums.min())!r}")
+    return np.asarray(checked / sums)
 
 
 def moffat_scale(fwhm: float, beta: float) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from physics import _validate, lens, psf, sersic
+from physics import _validate, lens, pixel_psf, psf, sersic
 from physics._batch import render_rows, row_constants
 from physics.geometry import MAX_PIXELS, geometry
 from physics.gridding import DENSITY_FLOOR, density
@@ -74,13 +74,18 @@ def render(
     """
     if len(center) != 2:
         raise ValueError(f"center must be (cx, cy), got {center!r}")
+    if psf.pixel_scale is not None and psf.pixel_scale != pixel_scale:
+        raise ValueError(
+            f"pixel_scale must be that of the PSF images, {psf.pixel_scale:g}, got {pixel_scale!r}"
+        )
     deflector = Lens.none() if lens is None else lens
     batch = render_batch(
         theta_e=[deflector.theta_e], q=[deflector.q], phi=[deflector.phi],
         gamma=[deflector.gamma], phi_gamma=[deflector.phi_gamma], lens_x=[deflector.x], lens_y=[deflector.y],
         flux=[source.flux], r_eff=[source.r_eff], n_sersic=[source.n_sersic],
         src_q=[source.q], src_phi=[source.phi], src_x=[source.x], src_y=[source.y],
-        psf_fwhm=[psf.fwhm], kind=psf.kind, beta=psf.beta, center_x=[center[0]], center_y=[center[1]],
+        psf_fwhm=[psf.fwhm] if psf.images is None else None, psf_image=psf.images,
+        kind=psf.kind, beta=psf.beta, center_x=[center[0]], center_y=[center[1]],
         n_pix=n_pix, pixel_scale=pixel_scale,
     )  # fmt: skip
     return Rendered(batch.image[0], float(batch.magnification[0]), batch.flux_in_stamp[0])
@@ -102,9 +107,10 @@ def render_batch(
     src_phi: Any,
     src_x: Any,
     src_y: Any,
-    psf_fwhm: Any,
+    psf_fwhm: Any = None,
     center_x: Any,
     center_y: Any,
+    psf_image: Any = None,
     kind: str = "moffat",
     beta: Any = DEFAULT_BETA,
     n_pix: int = 64,
@@ -116,7 +122,8 @@ def render_batch(
     Source: flux [n, band] nanomaggies, r_eff arcsec, n_sersic, src_q, src_phi rad, src_x, src_y arcsec (see
     `Source`).
     PSF: psf_fwhm [n, band] arcsec, kind "moffat" or "gaussian" for all, beta a number or a column (see
-    `Psf`). center_x, center_y: arcsec (see `render`).
+    `Psf`); or psf_image [band, side, side], the same for all rows (see `Psf.from_images`).
+    center_x, center_y: arcsec (see `render`).
 
     The GIL is released and no thread is started. Rows do not influence each other: any split of the columns
     gives the same bytes. Rows with the same PSF next to each other are faster.
@@ -148,16 +155,18 @@ def render_batch(
     center_columns = {"center_x": (center_x, _CENTER_RANGE), "center_y": (center_y, _CENTER_RANGE)}
     bands = _bands("flux", flux)
     fluxes = _validate.column("flux", flux, (n, bands), *sersic.FLUX_RANGE)
+    if (psf_fwhm is None) == (psf_image is None):
+        raise ValueError("psf_fwhm must be given, or psf_image, and not both")
+    columns = _matrix(lens_columns, n), _matrix(source_columns, n), _matrix(center_columns, n), fluxes
+    if psf_image is not None:
+        return _render_images(*columns, _psf_images(psf_image, bands), n_pix, pixel_scale)
     widths = _validate.column(
         "psf_fwhm", psf_fwhm, (n, bands), MIN_FWHM_PIXELS * pixel_scale, MAX_FWHM_STAMPS * n_pix * pixel_scale
     )
     betas = _validate.column(
         "beta", np.broadcast_to(beta, (n,)) if np.ndim(beta) == 0 else beta, (n,), *psf.BETA_RANGE
     )
-    return _render(
-        _matrix(lens_columns, n), _matrix(source_columns, n), _matrix(center_columns, n), fluxes, widths,
-        kind, betas, n_pix, pixel_scale,
-    )  # fmt: skip
+    return _render(*columns, widths, kind, betas, n_pix, pixel_scale)
 
 
 def _length(name: str, values: Any) -> int:
@@ -179,6 +188,36 @@ def _matrix(columns: dict[str, tuple[Any, tuple[float, float]]], n: int) -> np.n
     return np.stack(checked, axis=1)
 
 
+def _psf_images(values: Any, bands: int) -> np.ndarray:
+    images = psf.psf_images(values)
+    if len(images) != bands:
+        raise ValueError(f"psf_image must have one image for each of {bands} bands, got {len(images)}")
+    return images
+
+
+def _empty(n: int, bands: int, n_pix: int) -> RenderedBatch:
+    return RenderedBatch(np.empty((n, bands, n_pix, n_pix), np.float32), np.empty(n), np.empty((n, bands)))
+
+
+def _render_images(
+    lenses: np.ndarray,
+    sources: np.ndarray,
+    centers: np.ndarray,
+    fluxes: np.ndarray,
+    images: np.ndarray,
+    n_pix: int,
+    pixel_scale: float,
+) -> RenderedBatch:
+    n, bands = fluxes.shape
+    result = _empty(n, bands, n_pix)
+    g = geometry(n_pix, pixel_psf.STEPS)
+    pixel_psf.render_pixel_rows(
+        lenses, sources, centers, fluxes, images, g, row_constants(g, pixel_scale), result.image,
+        result.magnification, result.flux_in_stamp,
+    )  # fmt: skip
+    return result
+
+
 def _render(
     lenses: np.ndarray,
     sources: np.ndarray,
@@ -191,9 +230,7 @@ def _render(
     pixel_scale: float,
 ) -> RenderedBatch:
     n, bands = fluxes.shape
-    image = np.empty((n, bands, n_pix, n_pix), np.float32)
-    magnification = np.empty(n)
-    flux_in_stamp = np.empty((n, bands))
+    result = _empty(n, bands, n_pix)
     for beta in np.unique(betas) if kind == "moffat" else betas[:1]:
         mine = betas == beta if kind == "moffat" else np.ones(n, bool)
         scales = psf.fourier_scale(kind, widths, float(beta))
@@ -204,9 +241,10 @@ def _render(
             wrapped = psf.wrapped_flux(kind, scales, float(beta), g.period * pixel_scale)
             render_rows(
                 np.flatnonzero(mine & (steps == chosen)), lenses, sources, centers, fluxes, scales, wrapped,
-                table, row_constants(g, pixel_scale), image, magnification, flux_in_stamp,
+                table, row_constants(g, pixel_scale), result.image, result.magnification,
+                result.flux_in_stamp,
             )  # fmt: skip
-    return RenderedBatch(image, magnification, flux_in_stamp)
+    return result
 
 
 def _densities(table: np.ndarray, scales: np.ndarray) -> np.ndarray:
