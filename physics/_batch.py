@@ -8,7 +8,7 @@ import numpy as np
 from physics._jit import Array, Real, exact, vectorised
 from physics.convolve import PSF_FLOOR, Buffers, Plan, buffers, image, plan, set_transfer, spectrum
 from physics.deposit import RootGrid, Tables, root_grid, tables
-from physics.geometry import Geometry, geometry
+from physics.geometry import Geometry
 from physics.plane import Numbers, integrate_plane
 from physics.psf import TABLE_STEPS, table_cutoff
 from physics.quadtree import Job, Scratch, scratch
@@ -16,7 +16,7 @@ from physics.rays import fit_matrix, prepare
 
 F32 = np.float32
 #: Integration error allowed per cell, in units of the source's flux.
-TOLERANCE = 1e-5
+TOLERANCE = 6e-6
 
 
 class Constants(NamedTuple):
@@ -44,14 +44,13 @@ def render_rows(
     scales: Array,
     wrapped: Array,
     table: Array,
+    g: Geometry,
     constants: Constants,
     out: Array,
     magnification: Array,
     flux_in_stamp: Array,
 ) -> None:
     """Render the given rows into the outputs. scales, wrapped, table: the PSF in Fourier space (psf.py)."""
-    numbers = constants.numbers
-    g = geometry(numbers.n_pix, numbers.steps)
     cutoff = table_cutoff(table, PSF_FLOOR)
     _render_rows(
         rows, lenses, sources, centers, fluxes, scales, wrapped, table, cutoff, constants, scratch(),

@@ -3,12 +3,13 @@ period.
 
 Along an axis, in pixels from the stamp's middle, about which everything is symmetric:
   period     the whole pattern repeats after `period` pixels (the image is a Fourier series); it exceeds the
-             stamp by 48 px, so that the PSF's wings do not come back on the other side;
+             stamp by three pads, so that the PSF's wings do not come back on the other side;
   deposit    a grid of `steps` points per 2 pixels: light is spread over it by a smooth window (gridding.py);
   root cell  a square of 2x2 px = `steps` x `steps` grid steps. Every root cell sits in the same place between
              grid points, so the 8 grid points that a ray in it can reach, and its weights, come from one
              small table.
-Root cells reach `PAD` pixels beyond the stamp: light from there is scattered into it by the PSF.
+Root cells reach `pad` pixels beyond the stamp: light from there is scattered into it by the PSF. Broad Moffat
+wings need the wide pad.
 """
 
 from dataclasses import dataclass
@@ -16,6 +17,9 @@ from functools import lru_cache
 
 #: Pixels around the stamp whose light is convolved with the PSF.
 PAD = 16
+WIDE_PAD = 40
+#: A PSF with more of its flux than this beyond the narrow period gets the wide pad.
+MOST_WRAPPED = 5e-4
 #: Side of a root cell in pixels.
 ROOT_PIXELS = 2
 #: Deposit-grid steps per root cell: the sharper the PSF, the denser (gridding.py says when each serves).
@@ -31,12 +35,14 @@ _LANES = 16
 class Geometry:
     """Grids for stamps of n_pix pixels.
 
-    n_pix: pixels per side. steps: grid steps per root cell. period: pixels per Fourier period.
-    n_root: root cells per side. n_used: deposit points per side. stride: n_used in whole vectors.
+    n_pix: pixels per side. steps: grid steps per root cell. pad: pixels around the stamp.
+    period: pixels per Fourier period. n_root: root cells per side. n_used: deposit points per side.
+    stride: n_used in whole vectors.
     """
 
     n_pix: int
     steps: int
+    pad: int
     period: int
     n_root: int
     n_used: int
@@ -49,9 +55,9 @@ class Geometry:
 
 
 @lru_cache(maxsize=32)
-def geometry(n_pix: int, steps: int) -> Geometry:
-    """The grids for one stamp size and density."""
-    n_root = (n_pix + 2 * PAD) // ROOT_PIXELS
+def geometry(n_pix: int, steps: int, pad: int = PAD) -> Geometry:
+    """The grids for one stamp size, density and pad."""
+    n_root = (n_pix + 2 * pad) // ROOT_PIXELS
     n_root += 1 - n_root % 2  # odd, for an even number of deposit points at any density
     n_used = steps * (n_root - 1) + WINDOW
-    return Geometry(n_pix, steps, n_pix + 3 * PAD, n_root, n_used, -(-n_used // _LANES) * _LANES)
+    return Geometry(n_pix, steps, pad, n_pix + 3 * pad, n_root, n_used, -(-n_used // _LANES) * _LANES)

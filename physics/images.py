@@ -99,7 +99,7 @@ def _minimum(f: Function, a: np.ndarray, b: np.ndarray, sign: np.ndarray) -> np.
         p, q = a + _GOLDEN * (b - a), b - _GOLDEN * (b - a)
         lower = sign * f(p) < sign * f(q)
         a, b = np.where(lower, a, p), np.where(lower, q, b)
-    return 0.5 * (a + b)
+    return np.asarray(0.5 * (a + b))
 
 
 def _bisect(f: Function, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -3,8 +3,9 @@ sampling.
 
 For a cell of side h at theta the source plane is crossed by at most
   D = h / sqrt2 |J|_F + h^2 / 4 |grad J|        (source units, R = 1 at r_eff; J = d source / d theta)
-and the log-brightness changes by at most d = (b/n) R^(1/n) 2 D / R. A Gauss-Legendre rule of m nodes per axis
-integrates exp(d s), |s| < 1/2, with relative error d^2/24, d^4/4320, d^6/2.016e6, d^8/1.778e9 for m = 1..4
+and the log-brightness changes by at most d = (b/n) R^(1/n) 2 D / R, for n < 1 times
+(1 + D/R)^(1/n - 1). A Gauss-Legendre rule of m nodes per axis integrates exp(d s), |s| < 1/2, with relative
+error d^2/24, d^4/4320, d^6/2.016e6, d^8/1.778e9 for m = 1..4
 (Abramowitz & Stegun 25.4.30). The smallest rule whose error, times the largest brightness the cell can hold,
 is below `tolerance` (in units of the source's flux) is taken; a cell that no rule serves is split in four.
 Near the source's cusp (D / R large) the expansion does not hold and higher rules are asked for or the cell is
@@ -25,6 +26,7 @@ _HALF_DIAGONAL = F32(math.sqrt(0.5))
 _HALF_LOG2E = F32(0.5 / math.log(2.0))
 _CENTRE_REACH = F32(0.8)
 _SPLIT = F32(1e3)
+_STEEPEST, _MOST_CHANGE = F32(40.0), F32(1e4)
 _STEEP = F32(1e15)  # its square stays a float on the lens centre itself
 _ERROR_1, _ERROR_2 = F32(1 / 24), F32(1 / 4320)
 _ERROR_3, _ERROR_4 = F32(1 / 2.016e6), F32(1 / 1.778e9)
@@ -76,7 +78,9 @@ def choose_rules(
         log_wing = r.log2_i0 + r.neg_b_log2e * power
         core = r.core0 + r2 * (r.core1 + r2 * r.core2)
         ratio = reach / math.sqrt(outside)
-        change = _TWO * r.b_over_n * power * ratio
+        # for n < 1 the profile is steepest at the cell's far side: (R + D)^(1/n - 1)
+        steeper = exp2(min(r.convexity * log2(_ONE + ratio), _STEEPEST))
+        change = min(_TWO * r.b_over_n * power * ratio * steeper, _MOST_CHANGE)
         largest = area * exp2(min(log_wing + _HALF_LOG2E * change, r.log2_peak))
         c2 = change * change
         c4 = c2 * c2

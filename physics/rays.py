@@ -24,9 +24,10 @@ F32 = np.float32
 _ONE, _TWO = F32(1.0), F32(2.0)
 _TINY = F32(1e-20)
 _N_COEFFICIENTS = 20
-#: The profile is replaced by its smooth, flux-conserving core inside the larger of these:
-CORE_ARCSEC = 1e-5
-CORE_R_EFF = 1e-4
+#: The profile is replaced by its smooth, flux-conserving core inside the larger of these. Ten times more
+#: costs a compact n = 8 source on a caustic 1.4e-3 of its flux:
+CORE_ARCSEC = 1e-6
+CORE_R_EFF = 1e-5
 
 
 class Rays(NamedTuple):
@@ -36,7 +37,7 @@ class Rays(NamedTuple):
     mxx..myy: (I - Gamma) from the lens frame to source units (along the source's axes, R = 1 at r_eff).
     axx..ayy: the same for deflections. tx, ty: source position relative to the lens, source units.
     half_inv_n, neg_b_log2e, log2_i0: log2 I = log2_i0 + neg_b_log2e (R^2)^half_inv_n.
-    core_r2, core0..2: the smooth core. b_over_n, log2_peak, m_norm2, a_norm: for error bounds.
+    core_r2, core0..2: the smooth core. b_over_n, log2_peak, m_norm2, a_norm, convexity: for error bounds.
     c, s: monomial coefficients of C and S in 2 w - 1.
     """
 
@@ -66,6 +67,7 @@ class Rays(NamedTuple):
     log2_peak: Real
     m_norm2: Real
     a_norm: Real
+    convexity: Real
     c: tuple[Real, ...]
     s: tuple[Real, ...]
 
@@ -135,6 +137,7 @@ def prepare(lens: Array, source: Array, nodes: Array, matrix: Array, work: Array
         F32(x_core**2), F32(peak * core0), F32(peak * core1), F32(peak * core2),
         F32(b / n_sersic), F32(math.log2(peak * core0)),
         F32(mxx**2 + mxy**2 + myx**2 + myy**2), F32(max(scale_x, scale_y)),
+        F32(max(1.0 / n_sersic - 1.0, 0.0)),
         _pack(work[0]), _pack(work[1]),
     )  # fmt: skip
 

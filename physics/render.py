@@ -1,8 +1,8 @@
 """Images of lensed sources as the survey would see them: one system, or columns of them.
 
-Error bounds for effective PSFs of FWHM 3 to 8 pixels (tests/physics, benchmarks/physics.py): flux 5e-4,
-pixels 1e-3 of the image's peak, magnification 1e-3. At FWHM 2.1 px pixels are wrong by up to 3.4e-3,
-at 15 px the flux by 8e-4.
+Error bounds for effective PSFs of FWHM 0.6 to 2.5" on pixels of 0.262", Moffat beta 2.5 to 4 or Gaussian
+(tests/physics, benchmarks/physics.py): flux 5e-4, pixels 1e-3 of the image's peak, magnification 1e-3. A
+Moffat PSF of beta 2.5 at the sharp end, 0.6", reaches 2e-3 of the peak on a star-like source.
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 
 from physics import _validate, lens, pixel_psf, psf, sersic
 from physics._batch import render_rows, row_constants
-from physics.geometry import MAX_PIXELS, geometry
+from physics.geometry import MAX_PIXELS, MOST_WRAPPED, PAD, WIDE_PAD, geometry
 from physics.gridding import DENSITY_FLOOR, density
 from physics.lens import Lens
 from physics.psf import DEFAULT_BETA, Psf
@@ -235,19 +235,24 @@ def _render(
         mine = betas == beta if kind == "moffat" else np.ones(n, bool)
         scales = psf.fourier_scale(kind, widths, float(beta))
         table = psf.fourier_table(kind, float(beta) if kind == "moffat" else 0.0)
-        steps = _densities(table, scales / pixel_scale)
-        for chosen in np.unique(steps[mine]):
-            g = geometry(n_pix, int(chosen))
+        groups = _groups(kind, float(beta), table, scales / pixel_scale, n_pix)
+        for steps, pad in np.unique(groups[mine], axis=0):
+            g = geometry(n_pix, int(steps), int(pad))
             wrapped = psf.wrapped_flux(kind, scales, float(beta), g.period * pixel_scale)
+            rows = np.flatnonzero(mine & (groups == (steps, pad)).all(axis=1))
             render_rows(
-                np.flatnonzero(mine & (steps == chosen)), lenses, sources, centers, fluxes, scales, wrapped,
-                table, row_constants(g, pixel_scale), result.image, result.magnification,
-                result.flux_in_stamp,
+                rows, lenses, sources, centers, fluxes, scales, wrapped, table, g,
+                row_constants(g, pixel_scale), result.image, result.magnification, result.flux_in_stamp,
             )  # fmt: skip
     return result
 
 
-def _densities(table: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    """Deposit-grid density of each row, for its sharpest band. scales: `psf.fourier_scale` in pixels."""
+def _groups(kind: str, beta: float, table: np.ndarray, scales: np.ndarray, n_pix: int) -> np.ndarray:
+    """(density, pad) of each row: its sharpest band decides on the one, its broadest on the other.
+
+    scales: `psf.fourier_scale` in pixels, [n, band].
+    """
     cutoff = psf.table_cutoff(table, DENSITY_FLOOR) / (2.0 * np.pi * scales.min(axis=1))
-    return np.array([density(float(c)) for c in cutoff], dtype=np.int64)
+    wrapped = psf.wrapped_flux(kind, scales.max(axis=1), beta, n_pix + 3.0 * PAD)
+    steps = np.array([density(float(c)) for c in cutoff], dtype=np.int64)
+    return np.stack([steps, np.where(wrapped > MOST_WRAPPED, WIDE_PAD, PAD)], axis=1)

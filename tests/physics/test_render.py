@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from physics import Lens, Psf, Source, render, render_batch
+from physics import Lens, Psf, Source, caustics, render, render_batch
 from tests.physics.oracle import render_oracle
 from tests.physics.systems import PIXEL, columns, random_systems
 
@@ -48,6 +48,37 @@ def test_random_system_equals_the_oracle(seed):
 ], ids=["fold", "off-centre", "ring", "101 px"])  # fmt: skip
 def test_hard_system_equals_the_oracle(lens, source, frame):
     _check_against_oracle(lens, source, 0.8, "moffat", 2.5, **frame)
+
+
+@pytest.mark.parametrize(("lens", "source", "fwhm", "kind", "beta"), [
+    # a flat lens; sharp and broad PSFs
+    (dataclasses.replace(LENS, theta_e=2.0, q=0.1), SOURCE, 0.8, "moffat", 3.0),
+    (LENS, SOURCE, 0.6, "moffat", 2.5),
+    (LENS, SOURCE, 0.6, "gaussian", 3.0),
+    (LENS, SOURCE, 2.5, "moffat", 2.5),
+    (LENS, SOURCE, 2.5, "gaussian", 3.0),
+    # theta_E smaller than a pixel, and far larger than most
+    (dataclasses.replace(LENS, theta_e=0.1), dataclasses.replace(SOURCE, x=0.05, y=0.0), 1.0, "moffat", 2.5),
+    (dataclasses.replace(LENS, theta_e=5.0), SOURCE, 1.0, "moffat", 2.5),
+    # the largest and the least concentrated source
+    (LENS, dataclasses.replace(SOURCE, r_eff=1.0, n_sersic=0.3, q=0.1), 1.0, "moffat", 2.5),
+], ids=["q 0.1", "0.6 moffat", "0.6 gaussian", "2.5 moffat", "2.5 gaussian", "small", "large",
+        "disc"])  # fmt: skip
+def test_ends_of_the_range_equal_the_oracle(lens, source, fwhm, kind, beta):
+    _check_against_oracle(lens, source, fwhm, kind, beta)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_source_on_the_caustic_equals_the_oracle(seed):
+    """Compact and cuspy, exactly on the caustic: the hardest flux there is."""
+    rng = np.random.default_rng(seed)
+    lens = Lens(rng.uniform(0.5, 4), rng.uniform(0.3, 0.9), rng.uniform(0, 3), 0.05, 1.0, 0.05, -0.08)
+    x, y = caustics(lens, 100)
+    k = rng.integers(100)
+    source = Source(
+        (1.0,), rng.uniform(0.02, 0.05), rng.uniform(4, 8), rng.uniform(0.3, 1), 0.5, float(x[k]), float(y[k])
+    )
+    _check_against_oracle(lens, source, rng.uniform(0.8, 1.5), "moffat", 2.85)
 
 
 @pytest.mark.parametrize(("n_sersic", "kind"), [(0.6, "gaussian"), (1.0, "moffat"), (4.0, "moffat")])
