@@ -1,4 +1,4 @@
-"""Systems to test on: the measured workload (facts/physics.md), from a seed."""
+"""Systems to test on: the measured workload, from a seed."""
 
 import numpy as np
 from hypothesis import settings
