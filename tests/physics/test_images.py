@@ -51,9 +51,22 @@ def test_every_position_solves_the_lens_equation(lens, sx, sy):
         return
     x, y = image_positions(sx, sy, lens)
     ax, ay = deflection(x, y, lens)
-    assert 1 <= x.size <= 4
+    # Ellipticity and shear together can make six or eight (Keeton, Mao & Witt 2000, ApJ 537, 697).
+    assert 1 <= x.size <= (4 if lens.gamma == 0 or lens.q == 1 else 8)
     np.testing.assert_allclose(x - ax, sx, atol=1e-8)
     np.testing.assert_allclose(y - ay, sy, atol=1e-8)
+
+
+def test_eight_images_where_ellipticity_and_shear_nearly_cancel():
+    """Each is checked with lenstronomy's rays: a source at the origin comes back from all eight."""
+    x, y = image_positions(0.0, 0.0, Lens(1.0, 0.5625, 0.0, 0.1875, 0.0, 0.0, 0.0))
+    assert x.size == 8
+    e1 = (1 - 0.5625) / (1 + 0.5625)
+    kwargs = [
+        {"theta_E": 1.0, "e1": e1, "e2": 0.0, "center_x": 0.0, "center_y": 0.0},
+        {"gamma1": 0.1875, "gamma2": 0.0},
+    ]
+    assert np.abs(LensModel(["SIE", "SHEAR"]).ray_shooting(x, y, kwargs)).max() < 1e-7
 
 
 @pytest.mark.parametrize("beta", [0.1, 0.5, 0.99])
