@@ -29,6 +29,7 @@ from pipeline.schema import BANDS, MANIFEST, METRICS, STAMPS
 from pipeline.storage import cache_key
 from pipeline.store import Store, get_json, publish, publish_json
 from pipeline.tier import Tier
+from survey.cache import sha256_of
 from survey.coadd import BrickReader, Cutout
 from survey.errors import BrickError, CutoutError
 from survey.layout import PIXEL_SCALE
@@ -120,9 +121,7 @@ def _download(store: Store, brick: str, files: dict[str, dict[str, Any]], folder
         path = folder / survey_path
         path.parent.mkdir(parents=True, exist_ok=True)
         store.download(cache_key(survey_path, recorded["sha256"]), path)
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != recorded["sha256"]:
+        if sha256_of(path) != recorded["sha256"]:
             raise BrickError(
                 "hash_mismatch", path.name, f"the cache of {brick} changed since 4b; run 4b again"
             )

@@ -5,17 +5,9 @@ from __future__ import annotations
 import pyarrow as pa
 
 from local_cloud.athena_engine.errors import QueryError
+from pipeline.checks import TRINO_TYPES
 
 # Glue (Hive) type -> Trino type -> DuckDB type. Nothing else is in the tables, so nothing else is claimed.
-_TRINO_OF_GLUE = {
-    "string": "varchar",
-    "bigint": "bigint",
-    "int": "integer",
-    "double": "double",
-    "float": "real",
-    "boolean": "boolean",
-    "binary": "varbinary",
-}
 _DUCKDB_OF_TRINO = {
     "varchar": "VARCHAR",
     "bigint": "BIGINT",
@@ -32,7 +24,7 @@ _RESULT_OF_DUCKDB = {duck: trino for trino, duck in _DUCKDB_OF_TRINO.items()} | 
 def trino_type(glue_type: str) -> str:
     """The Trino type of a column declared in Glue."""
     try:
-        return _TRINO_OF_GLUE[glue_type.lower()]
+        return TRINO_TYPES[glue_type.lower()]
     except KeyError:
         raise QueryError(f"NOT_SUPPORTED: column type {glue_type} is not emulated") from None
 
