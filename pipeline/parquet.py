@@ -67,7 +67,8 @@ def read(data: bytes, table: Table, name: str) -> pa.Table:
     """The table in `data`, columns in the schema's order and types; InputError names the file otherwise."""
     schema = arrow_schema(table)
     try:
-        found = pq.read_table(io.BytesIO(data))
+        # One thread: a pool that Arrow is still starting when the process ends aborts it (exit code -6).
+        found = pq.ParquetFile(io.BytesIO(data), pre_buffer=False).read(use_threads=False)
     except pa.ArrowInvalid as error:
         raise InputError(f"{name}: not a Parquet file ({error}); write it again") from error
     missing = [column for column in schema.names if column not in found.column_names]
