@@ -36,8 +36,8 @@ class Tasks:
     on_demand_weight: int = 1
     # Digest-pin for production: "...:3.11-slim@sha256:<digest>". The image's other inputs are pinned by hash.
     base_image: str = "public.ecr.aws/docker/library/python:3.11-slim"
-    # LLVM's name of the oldest processor behind Fargate on ARM (Graviton2): the baked numba cache is for it.
-    numba_cpu: str = "neoverse-n1"
+    # "ARM64" or "X86_64": the image bakes its kernels for every processor that Fargate has of this kind.
+    architecture: str = "ARM64"
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,14 @@ import numba
 import numpy as np
 from numba.core import config
 
+from physics import _cache, _targets
+
 #: For annotations: a number inside a kernel (float or np.float32; mypy cannot follow numba's types) and an
 #: array.
 Real = Any
 Array = np.ndarray
+
+_targets.use_baked(_cache.cache_folder())
 
 _COMMON: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
 

@@ -33,6 +33,7 @@ IMAGE_EXCLUDE = (
     ".*",
 )
 CONTAINER = "task"
+PLATFORMS = {"ARM64": ecr_assets.Platform.LINUX_ARM64, "X86_64": ecr_assets.Platform.LINUX_AMD64}
 SCRATCH = {"tmp": "/tmp", "numba": "/var/cache/numba"}  # noqa: S108  (the writable paths of the image)
 
 
@@ -67,7 +68,7 @@ class Task(Construct):
             memory_limit_mib=settings.memory_mib,
             ephemeral_storage_gib=settings.ephemeral_gib,
             runtime_platform=ecs.RuntimePlatform(
-                cpu_architecture=ecs.CpuArchitecture.ARM64,
+                cpu_architecture=ecs.CpuArchitecture.of(settings.architecture),
                 operating_system_family=ecs.OperatingSystemFamily.LINUX,
             ),
             task_role=self.role,
@@ -119,6 +120,6 @@ class Task(Construct):
             file="fargate/Dockerfile",
             exclude=list(IMAGE_EXCLUDE),
             ignore_mode=cdk.IgnoreMode.GIT,
-            platform=ecr_assets.Platform.LINUX_ARM64,
-            build_args={"BASE_IMAGE": settings.base_image, "NUMBA_CPU": settings.numba_cpu},
+            platform=PLATFORMS[settings.architecture],
+            build_args={"BASE_IMAGE": settings.base_image},
         )

@@ -55,13 +55,12 @@ def test_runs_as_nobody_in_particular(instructions: list[tuple[str, str]]) -> No
     assert words.index("USER") < words.index("CMD")
 
 
-def test_kernels_are_compiled_after_the_code_and_for_the_right_processor(
+def test_kernels_are_compiled_after_the_code_and_for_no_single_processor(
     instructions: list[tuple[str, str]], environment: dict[str, str]
 ) -> None:
     bake = instructions.index(("RUN", "python -m fargate.bake"))
     assert bake > max(i for i, (word, _) in enumerate(instructions) if word in ("COPY", "USER"))
-    assert environment["NUMBA_CPU_NAME"] == "${NUMBA_CPU}"
-    assert environment["NUMBA_CPU_FEATURES"] == ""
+    assert not {"NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"} & set(environment)
 
 
 def test_writable_paths_are_volumes_here_and_in_the_task(

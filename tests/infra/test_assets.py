@@ -117,7 +117,7 @@ def test_entry_point_starts_from_the_context(context: Path) -> None:
 def test_image_is_built_for_arm_from_the_dockerfile(context: Path, image: dict[str, Any]) -> None:
     assert image["platform"] == "linux/arm64"
     assert (context / image["dockerFile"]).is_file()
-    assert set(image["dockerBuildArgs"]) == {"BASE_IMAGE", "NUMBA_CPU"}
+    assert set(image["dockerBuildArgs"]) == {"BASE_IMAGE"}
 
 
 def test_code_fits_a_lambda_beside_its_layer(code: Path) -> None:
