@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from physics._jit import Array, Real, exact, vectorised
+from physics._jit import Array, Real, allocating, vectorised
 from physics.convolve import PSF_FLOOR, Buffers, Plan, buffers, image, plan, set_transfer, spectrum
 from physics.deposit import RootGrid, Tables, root_grid, tables
 from physics.geometry import Geometry
@@ -59,7 +59,7 @@ def render_rows(
     )  # fmt: skip
 
 
-@exact
+@allocating
 def _render_rows(
     rows: Array, lenses: Array, sources: Array, centers: Array, fluxes: Array, scales: Array, wrapped: Array,
     table: Array, cutoff: float, constants: Constants, work: Scratch, roots: RootGrid, buf: Buffers,

@@ -3,6 +3,9 @@
 `cache=True`        compile once per machine and state of the sources (see `physics._cache`).
 `nogil=True`        callers may run several renders in threads; nothing here starts one.
 `error_model=numpy` a division by zero gives inf instead of raising: the test for it keeps loops scalar.
+`_nrt=False`        no reference counts of arrays: each tuple of arrays passed on or picked apart costs an
+                    atomic count of every array in it, which took 60 % of the integration's time. Such a
+                    function can allocate nothing and return no view; whoever calls it holds the arrays.
 `fastmath`          only in ray loops, and only flags that do not reorder sums. `reassoc` is left out on
                     purpose: it merges `x - lens` with later terms and loses the digits near a cusp.
 """
@@ -24,6 +27,7 @@ Array = np.ndarray
 _targets.use_baked(_cache.cache_folder())
 
 _COMMON: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+_BORROWING: dict[str, Any] = {**_COMMON, "_nrt": False}
 
 
 def _jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -40,18 +44,25 @@ def _jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     return decorate
 
 
+#: The outermost loops, which allocate their scratch.
+allocating = _jit(**_COMMON)
+
 #: Double-precision set-up and bookkeeping: IEEE arithmetic as written.
-exact = _jit(**_COMMON)
+exact = _jit(**_BORROWING)
 
 #: Loops over rays and pixels in float32. No NaN or infinity reaches them: arguments are validated,
 #: and every division has a positive denominator.
-vectorised = _jit(fastmath={"contract", "nsz", "arcp", "nnan", "ninf"}, **_COMMON)
+vectorised = _jit(fastmath={"contract", "nsz", "arcp", "nnan", "ninf"}, **_BORROWING)
 
 #: A formula used inside such a loop. It must be inlined, or the loop around it stays scalar.
 formula = _jit(
-    fastmath={"contract", "nsz", "arcp", "nnan", "ninf"}, error_model="numpy", cache=True, forceinline=True
+    fastmath={"contract", "nsz", "arcp", "nnan", "ninf"},
+    error_model="numpy",
+    cache=True,
+    forceinline=True,
+    _nrt=False,
 )
 
 #: Bookkeeping per cell. Called for real, each array it is handed would cost a struct copy and a reference
 #: count.
-inlined = _jit(forceinline=True, **_COMMON)
+inlined = _jit(forceinline=True, **_BORROWING)

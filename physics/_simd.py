@@ -9,6 +9,7 @@ import numpy as np
 from numpy.polynomial import Polynomial
 
 from physics._jit import Real, formula
+from physics._vector import polynomial
 
 F32 = np.float32
 
@@ -24,9 +25,9 @@ def _chebyshev_nodes(low: float, high: float, count: int = 200) -> np.ndarray:
 
 
 _R = _chebyshev_nodes(-0.5, 0.5)
-_E0, _E1, _E2, _E3, _E4, _E5, _E6 = _chebyshev_fit(np.exp2(_R), _R, 6)
+_EXP2 = _chebyshev_fit(np.exp2(_R), _R, 5)
 _M = _chebyshev_nodes(np.sqrt(0.5) - 1, np.sqrt(2.0) - 1)
-_L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7, _L8 = _chebyshev_fit(np.log1p(_M) / np.log(2.0) / _M, _M, 8)
+_LOG2 = _chebyshev_fit(np.log1p(_M) / np.log(2.0) / _M, _M, 8)
 
 _LOWEST = F32(-125.0)
 _ROUND = F32(12582912.0)  # 1.5 * 2**23: adding it leaves the nearest integer in the low bits
@@ -44,28 +45,14 @@ def exp2(x: Real) -> Real:
     x = max(x, _LOWEST)
     shifted = x + _ROUND
     r = x - (shifted - _ROUND)
-    p = _E6 * r + _E5
-    p = p * r + _E4
-    p = p * r + _E3
-    p = p * r + _E2
-    p = p * r + _E1
-    p = p * r + _E0
     power = (np.float32(shifted).view(np.int32) - _ROUND_BITS + _BIAS) << _MANTISSA_BITS
-    return np.int32(power).view(np.float32) * p
+    return np.int32(power).view(np.float32) * polynomial(r, _EXP2)
 
 
 @formula
 def log2(x: Real) -> Real:
     """log2(x) for normal x > 0."""
-    bits = np.float32(x).view(np.int32) - _SQRT_HALF_BITS
-    exponent = bits >> _MANTISSA_BITS
+    bits = np.int32(np.float32(x).view(np.int32) - _SQRT_HALF_BITS)  # not int64, which halves the lanes
+    exponent = np.int32(bits >> _MANTISSA_BITS)
     m = np.int32((bits & _MANTISSA) + _SQRT_HALF_BITS).view(np.float32) - _ONE
-    p = _L8 * m + _L7
-    p = p * m + _L6
-    p = p * m + _L5
-    p = p * m + _L4
-    p = p * m + _L3
-    p = p * m + _L2
-    p = p * m + _L1
-    p = p * m + _L0
-    return F32(exponent) + m * p
+    return F32(exponent) + m * polynomial(m, _LOG2)

@@ -8,6 +8,7 @@ contiguous float32; indices are not checked.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -93,6 +94,27 @@ def _count_up(builder: Any, end: Any, step: int, body: Callable[[Any], None]) ->
     i.add_incoming(builder.add(i, ir.Constant(_I64, step)), builder.block)
     builder.branch(head)
     builder.position_at_end(after)
+
+
+@intrinsic
+def polynomial(typing_context, t, coefficients):  # type: ignore[no-untyped-def]
+    """c0 + c1 t + c2 t^2 + .. for scalars, coefficients a tuple of any length, unrolled.
+
+    Horner's rule in t^2 for the even and the odd powers side by side: one chain for all would be waited for.
+    """
+    if not isinstance(coefficients, types.UniTuple):
+        return None
+
+    def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+        def add_product(a: Any, b: Any, c: Any) -> Any:
+            return builder.fadd(builder.fmul(a, b, flags=_FLAGS), c, flags=_FLAGS)
+
+        square = builder.fmul(args[0], args[0], flags=_FLAGS)
+        c = [builder.extract_value(args[1], k) for k in range(coefficients.count)]
+        even, odd = (functools.reduce(lambda a, b: add_product(a, square, b), c[k::2][::-1]) for k in (0, 1))
+        return add_product(odd, args[0], even)
+
+    return coefficients.dtype(coefficients.dtype, coefficients), generate
 
 
 #: Block of the product that `matrix_product` keeps in registers: rows x LANES columns.

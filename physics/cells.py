@@ -1,44 +1,59 @@
-"""Lists of square cells, and their two moves: into a queue, or in four quarters to the level below."""
+"""Lists of square cells: a stack of cells to be classified, and a queue for each quadrature rule.
+
+Lists are handled in whole blocks: cells of one rule are picked out by an index list, so that no branch has to
+guess what the next cell needs.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from physics._jit import Array, Real, inlined
+from physics._jit import Array, inlined
+from physics.gridding import CENTRE_LEVEL
 
 F32 = np.float32
-#: Cells are classified in blocks of at most this many; the four quarters of each fit a list.
-BLOCK = 4096
-CAPACITY = 4 * BLOCK
+#: Cells are classified in blocks of at most this many.
+BLOCK = 1024
+#: Each block leaves at most 3 blocks of its children below those worked on next, for each of the 40 times
+#: that the widest cell outside the stamp can be halved.
+STACK = (3 * 40 + 12) * BLOCK
+#: Root cells are added to the stack while it holds no more than this.
+ROOM = 4 * BLOCK
+#: A queue is flushed when it has no room for another block.
+QUEUE = 2 * BLOCK
 #: Vector loops run over whole multiples of this many cells, into stale ones: what LLVM leaves over it does
-#: one by one, fifteen times slower. Lists are this much longer than CAPACITY.
+#: one by one, fifteen times slower. Lists are this much longer than they need be.
 ROUND = 16
-#: base of a cell outside the deposit grid: its light counts in the magnification only.
+#: home of a cell outside the deposit grid: its light counts in the magnification only.
 OUTSIDE = -1
+#: place of a root cell.
+ROOT_PLACE = 1 << 16 | 1
+_DEEP_PLACE = 1 << CENTRE_LEVEL + 16
+_STEP_X, _STEP_Y = 1 << 16, 1
 
 
 class Cells(NamedTuple):
-    """Lists of cells [list, CAPACITY], the first count[list] in use.
+    """One list of cells, the first length[0] in use.
 
-    x, y: centre relative to the lens, arcsec. side: arcsec. base: index of the root cell's window in the flat
-    deposit grid, or OUTSIDE. level, kx, ky: the cell's place among the 2^level per axis of its root.
+    x, y: centre relative to the lens, arcsec. side: arcsec. home: index of the root cell's window in the flat
+    deposit grid, or OUTSIDE. place: (2^level + kx) << 16 | 2^level + ky of a cell that is number (kx, ky)
+    of the 2^level x 2^level in its root; cells deeper than CENTRE_LEVEL keep the place of their ancestor
+    there.
     """
 
     x: Array
     y: Array
     side: Array
-    base: Array
-    level: Array
-    kx: Array
-    ky: Array
-    lengths: Array
+    home: Array
+    place: Array
+    length: Array
 
 
-def empty_cells(lists: int) -> Cells:
-    """Empty lists."""
-    x, y, side = (np.zeros((lists, CAPACITY + ROUND), np.float32) for _ in range(3))
-    base, level, kx, ky = (np.zeros((lists, CAPACITY + ROUND), np.int32) for _ in range(4))
-    return Cells(x, y, side, base, level, kx, ky, np.zeros(lists, np.int64))
+def empty_cells(capacity: int) -> Cells:
+    """An empty list."""
+    x, y, side = (np.zeros(capacity + ROUND, np.float32) for _ in range(3))
+    home, place = (np.zeros(capacity + ROUND, np.int32) for _ in range(2))
+    return Cells(x, y, side, home, place, np.zeros(1, np.int64))
 
 
 @inlined
@@ -48,45 +63,39 @@ def whole(n: int) -> int:
 
 
 @inlined
-def push_root(cells: Cells, x: Real, y: Real, base: int) -> None:
-    """Append a root cell to list 0."""
-    k = cells.lengths[0]
-    cells.x[0, k] = x
-    cells.y[0, k] = y
-    cells.base[0, k] = base
-    cells.kx[0, k] = 0
-    cells.ky[0, k] = 0
-    cells.lengths[0] = k + 1
+def append(cells: Cells, first: int, index: Array, n: int, to: Cells) -> None:
+    """Copy the cells number first + index[k], k < n, to the end of another list."""
+    end = to.length[0]
+    x, y, side, home, place = to.x[end:], to.y[end:], to.side[end:], to.home[end:], to.place[end:]
+    old_x, old_y, old_side = cells.x[first:], cells.y[first:], cells.side[first:]
+    old_home, old_place = cells.home[first:], cells.place[first:]
+    for k in range(n):
+        j = index[k]
+        x[k] = old_x[j]
+        y[k] = old_y[j]
+        side[k] = old_side[j]
+        home[k] = old_home[j]
+        place[k] = old_place[j]
+    to.length[0] = end + n
 
 
 @inlined
-def push_quarters(cells: Cells, level: int, c: int, side: Real) -> None:
-    """Append the four quarters of cell c of a level to the level below."""
-    quarter = F32(0.25) * side
-    x, y, base = cells.x[level, c], cells.y[level, c], cells.base[level, c]
-    kx, ky = 2 * cells.kx[level, c], 2 * cells.ky[level, c]
-    below = level + 1
-    k = cells.lengths[below]
-    for dy in range(2):
-        for dx in range(2):
-            cells.x[below, k] = x + F32(2 * dx - 1) * quarter
-            cells.y[below, k] = y + F32(2 * dy - 1) * quarter
-            cells.base[below, k] = base
-            cells.kx[below, k] = kx + dx
-            cells.ky[below, k] = ky + dy
-            k += 1
-    cells.lengths[below] = k
-
-
-@inlined
-def enqueue(queues: Cells, rule: int, cells: Cells, level: int, c: int, side: Real) -> None:
-    """Append cell c of a level to the queue of its rule."""
-    k = queues.lengths[rule]
-    queues.x[rule, k] = cells.x[level, c]
-    queues.y[rule, k] = cells.y[level, c]
-    queues.side[rule, k] = side
-    queues.base[rule, k] = cells.base[level, c]
-    queues.level[rule, k] = level
-    queues.kx[rule, k] = cells.kx[level, c]
-    queues.ky[rule, k] = cells.ky[level, c]
-    queues.lengths[rule] = k + 1
+def push_quarters(cells: Cells, stack: Cells) -> None:
+    """Put the four quarters of all cells on the stack, and empty the list of cells."""
+    n = cells.length[0]
+    for quarter in range(4):
+        end = stack.length[0]
+        x, y, side = stack.x[end:], stack.y[end:], stack.side[end:]
+        home, place = stack.home[end:], stack.place[end:]
+        dx, dy = quarter & 1, quarter >> 1
+        shift_x, shift_y = F32(0.5 * dx - 0.25), F32(0.5 * dy - 0.25)
+        step = np.int32(dx * _STEP_X + dy * _STEP_Y)
+        for k in range(n):
+            x[k] = cells.x[k] + shift_x * cells.side[k]
+            y[k] = cells.y[k] + shift_y * cells.side[k]
+            side[k] = F32(0.5) * cells.side[k]
+            home[k] = cells.home[k]
+            old = cells.place[k]
+            place[k] = old if old >= _DEEP_PLACE else np.int32(2 * old + step)
+        stack.length[0] = end + n
+    cells.length[0] = 0

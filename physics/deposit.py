@@ -8,15 +8,18 @@ import numpy as np
 
 from physics._jit import Array, Real, inlined, vectorised
 from physics._vector import LANES, deposit_loop, transpose_block
-from physics.cells import CAPACITY, ROUND
+from physics.cells import QUEUE, ROUND
 from physics.geometry import DENSITIES, WINDOW
-from physics.gridding import CENTRE_LEVEL, deposit_tables, node_tables
+from physics.gridding import NODE_LEVEL, deposit_tables, node_tables
 
 F32 = np.float32
 _ONE = F32(1.0)
 #: Samples of one node of all queued cells lie together; not a power of two apart, which would share cache
 #: lines.
-SAMPLE_STRIDE = CAPACITY + 2 * ROUND
+SAMPLE_STRIDE = QUEUE + 2 * ROUND
+
+#: Cells whose place (cells.Cells) is smaller keep the position of each node.
+NODE_PLACES = 2 << NODE_LEVEL + 16
 
 _deposit_1 = deposit_loop(1, WINDOW)
 _deposit_2 = deposit_loop(2, WINDOW)
@@ -40,30 +43,34 @@ def tables(steps: int) -> Tables:
 
 
 @inlined
+def _first_rows(tables: Tables, rule: int, place: int) -> tuple[int, int]:
+    """Rows of the table for a cell's first node along x and y; one rule's lie in the order of 2^level + k."""
+    start = tables.start[0, rule]
+    return start + ((place >> 16) - 1) * rule, start + ((place & 0xFFFF) - 1) * rule
+
+
+@inlined
 def spread_cell(
-    grid: Array, stride: int, base: int, level: int, kx: int, ky: int, values: Array, at: int, tables: Tables
+    grid: Array, stride: int, home: int, place: int, values: Array, at: int, tables: Tables
 ) -> None:
-    """values[at] at the cell's centre; deeper than CENTRE_LEVEL, at the centre of its ancestor there."""
-    shift = max(level - CENTRE_LEVEL, 0)
-    first = tables.start[level - shift, 1]
-    wx, wy = first + (kx >> shift), first + (ky >> shift)
-    _deposit_1(grid, base, stride, tables.rows, wx, wy, values, at, 0, _ONE)
+    """values[at] at the cell's centre."""
+    wx, wy = _first_rows(tables, 1, place)
+    _deposit_1(grid, home, stride, tables.rows, wx, wy, values, at, 0, _ONE)
 
 
 @inlined
 def spread_nodes(
-    rule: int, grid: Array, stride: int, base: int, level: int, kx: int, ky: int, samples: Array, at: int,
-    area: Real, tables: Tables,
+    rule: int, grid: Array, stride: int, home: int, place: int, samples: Array, at: int, area: Real,
+    tables: Tables,
 ) -> None:  # fmt: skip
     """area x samples (brightness), each at its own quadrature node."""
-    first = tables.start[level, rule]
-    wx, wy = first + kx * rule, first + ky * rule
+    wx, wy = _first_rows(tables, rule, place)
     if rule == 2:
-        _deposit_2(grid, base, stride, tables.rows, wx, wy, samples, at, SAMPLE_STRIDE, area)
+        _deposit_2(grid, home, stride, tables.rows, wx, wy, samples, at, SAMPLE_STRIDE, area)
     elif rule == 3:
-        _deposit_3(grid, base, stride, tables.rows, wx, wy, samples, at, SAMPLE_STRIDE, area)
+        _deposit_3(grid, home, stride, tables.rows, wx, wy, samples, at, SAMPLE_STRIDE, area)
     else:
-        _deposit_4(grid, base, stride, tables.rows, wx, wy, samples, at, SAMPLE_STRIDE, area)
+        _deposit_4(grid, home, stride, tables.rows, wx, wy, samples, at, SAMPLE_STRIDE, area)
 
 
 #: Root cells whose windows hold a grid point, at most; as many zeros pad the root grid at either end.
@@ -73,12 +80,13 @@ _FRONT = _OVERLAP - 1
 
 class RootGrid(NamedTuple):
     """Working memory for `spread_roots`. flux: [n_root + 2 FRONT, width], FRONT rows of zeros at either
-    end.
+    end; sums: of its columns.
     """
 
     flux: Array
     expanded: Array
     turned: Array
+    sums: Array
     width: int
 
 
@@ -89,14 +97,19 @@ def root_grid(n_root: int, stride: int) -> RootGrid:
         np.zeros((n_root + 2 * _FRONT) * width, np.float32),
         np.zeros(stride * width, np.float32),
         np.zeros((width + 2 * _FRONT) * stride, np.float32),
+        np.zeros(width, np.float32),
         width,
     )
 
 
-@inlined
-def root_line(roots: RootGrid, iy: int) -> Array:
-    """The fluxes of a row of root cells, to be filled."""
-    return roots.flux[(iy + _FRONT) * roots.width : (iy + _FRONT + 1) * roots.width]
+@vectorised
+def put_roots(roots: RootGrid, first: int, last: int, n_root: int, values: Array, sums: Array) -> None:
+    """Store the fluxes of root cells in rows first..last, and add them up by column."""
+    for iy in range(first, last):
+        line, row = roots.flux[(iy + _FRONT) * roots.width :], values[(iy - first) * n_root :]
+        for ix in range(n_root):
+            line[ix] = row[ix]
+            sums[ix] += row[ix]
 
 
 @inlined

@@ -77,18 +77,18 @@ def deposit_tables(steps: int) -> tuple[np.ndarray, np.ndarray]:
     """(rows, start): what each quadrature node in a root cell gives to the WINDOW points around the root.
 
     Cell k (of 2^level per axis) at `level` with `rule` nodes owns rows start[level, rule] + k rule + node;
-    a row is (quadrature weight) x phi. `start` is -1 where no rows exist (deeper than NODE_LEVEL with rule >
-    1).
+    a row is (quadrature weight) x phi. The levels of a rule follow each other. `start` is -1 where no rows
+    exist (deeper than NODE_LEVEL with rule > 1).
     """
     points = np.arange(WINDOW) - 0.5 * (WINDOW - 1)
     start = np.full((CENTRE_LEVEL + 1, MAX_RULE + 1), -1, np.int64)
     rows: list[np.ndarray] = []
     count = 0
-    for level in range(CENTRE_LEVEL + 1):
-        cells = 2**level
-        centres = steps * ((np.arange(cells) + 0.5) / cells - 0.5)
-        for rule in range(1, (MAX_RULE if level <= NODE_LEVEL else 1) + 1):
-            nodes, weights = gauss_legendre(rule)
+    for rule in range(1, MAX_RULE + 1):
+        nodes, weights = gauss_legendre(rule)
+        for level in range((CENTRE_LEVEL if rule == 1 else NODE_LEVEL) + 1):
+            cells = 2**level
+            centres = steps * ((np.arange(cells) + 0.5) / cells - 0.5)
             where = centres[:, None] + steps / cells * nodes[None, :]
             phi = weights[None, :, None] * window(points[None, None, :] - where[:, :, None], steps)
             rows.append(phi.reshape(-1, WINDOW))

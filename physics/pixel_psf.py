@@ -9,7 +9,7 @@ matrices of convolve.py by cos(a + b) = cos a cos b - sin a sin b and sin(a + b)
 import numpy as np
 
 from physics._batch import TOLERANCE, Constants, scale_image
-from physics._jit import Array, exact, vectorised
+from physics._jit import Array, allocating, vectorised
 from physics._vector import LANES
 from physics.convolve import Buffers, buffers, spectrum, synthesise, whole
 from physics.deposit import RootGrid, root_grid
@@ -85,7 +85,7 @@ def render_pixel_rows(
     )  # fmt: skip
 
 
-@exact
+@allocating
 def _render_pixel_rows(
     lenses: Array, sources: Array, centers: Array, fluxes: Array, transfers: Array, modes: int,
     constants: Constants, work: Scratch, roots: RootGrid, buf: Buffers, out: Array, magnification: Array,

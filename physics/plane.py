@@ -8,11 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from physics._jit import Array, Real, exact, inlined
-from physics.cells import BLOCK, CAPACITY, OUTSIDE, enqueue, push_quarters, push_root, whole
-from physics.deposit import RootGrid, root_line, spread_roots
+from physics.cells import BLOCK, OUTSIDE, ROOM, ROOT_PLACE, Cells
+from physics.deposit import RootGrid, put_roots, spread_roots
 from physics.geometry import ROOT_PIXELS
-from physics.quadrature import SPLIT_RULE, choose_rules
-from physics.quadtree import Job, drain, flush
+from physics.quadtree import SMALLEST, Job, classify, drain, flush, pass_on, sort_by_rule
 from physics.sersic import b_n
 
 F32 = np.float32
@@ -22,7 +21,7 @@ _RIPPLE = 0.05
 #: The plane is integrated out to where the profile has fallen by exp(-FALL).
 _FALL = 25.0
 #: Cells per side of each of the 8 blocks of a ring around a square.
-_RING_CELLS = 4
+_RING_CELLS = 3
 
 
 class Numbers(NamedTuple):
@@ -37,77 +36,70 @@ class Numbers(NamedTuple):
     first_root: float
 
 
-@exact
-def _classify_roots(job: Job, n_root: int, first: int, last: int, x0: Real, y0: Real, side: Real) -> None:
-    """Rules and central values of the root cells in rows first..last."""
-    x, y = job.work.levels.x[0], job.work.levels.y[0]
-    k = 0
+@inlined
+def _push_roots(
+    stack: Cells, first: int, last: int, n_root: int, x0: Real, y0: Real, side: Real, step_x: int, step_y: int
+) -> None:
+    """Put the root cells in rows first..last on the stack."""
     for iy in range(first, last):
-        yy = F32(y0 + iy * side)
+        at = stack.length[0]
+        x, y, sides = stack.x[at:], stack.y[at:], stack.side[at:]
+        home, place = stack.home[at:], stack.place[at:]
         for ix in range(n_root):
-            x[k + ix] = F32(x0 + ix * side)
-            y[k + ix] = yy
-        k += n_root
-    choose_rules(
-        x, y, F32(side), F32(_RIPPLE), F32(job.tolerance), whole(k), job.rays, job.work.value, job.work.rule
-    )
+            x[ix] = x0 + F32(ix) * side
+            y[ix] = y0 + F32(iy) * side
+            sides[ix] = side
+            home[ix] = np.int32(ix * step_x + iy * step_y)
+            place[ix] = np.int32(ROOT_PLACE)
+        stack.length[0] = at + n_root
 
 
 @inlined
-def _pass_on(job: Job, k: int, rule: int, base: int, side: Real) -> None:
-    """Root cell k of the block, which needs more than one ray: to its queue, or in quarters to level 1."""
-    cells = job.work.levels
-    cells.base[0, k] = base
-    cells.kx[0, k] = 0
-    cells.ky[0, k] = 0
-    if rule >= SPLIT_RULE:
-        push_quarters(cells, 0, k, side)
-    else:
-        enqueue(job.work.queues, rule, cells, 0, k, side)
-
-
-@exact
 def _integrate_roots(
     job: Job, roots: RootGrid, n_root: int, steps: int, x0: Real, y0: Real, side: Real
 ) -> Real:
-    """Spread the light of all root cells over the grid; returns its flux. x0, y0: first root's centre,
-    arcsec.
+    """Spread the light of all root cells over the grid; returns its flux and that of the cells on the stack.
+    x0, y0: first root's centre, arcsec.
     """
+    work = job.work
     rows = max(BLOCK // n_root, 1)
-    values, rules = job.work.value, job.work.rule
+    ripple, smallest = _RIPPLE / side**2, SMALLEST * side
     flux = 0.0
+    roots.sums[:] = F32(0.0)
     for first in range(0, n_root, rows):
         last = min(first + rows, n_root)
-        _classify_roots(job, n_root, first, last, x0, y0, side)
-        k = 0
-        for iy in range(first, last):
-            line = root_line(roots, iy)
-            for ix in range(n_root):
-                if rules[k] < F32(1.5):
-                    line[ix] = values[k]
-                    flux += values[k]
-                else:
-                    line[ix] = F32(0.0)
-                    _pass_on(job, k, int(rules[k]), steps * (ix * job.stride + iy), F32(side))
-                k += 1
-        flux += flush(job, CAPACITY - BLOCK)
-        flux += drain(job, 1, side, _RIPPLE)
+        if work.stack.length[0] > ROOM:
+            flux += drain(job, smallest, ripple)
+        bottom = work.stack.length[0]
+        _push_roots(work.stack, first, last, n_root, F32(x0), F32(y0), F32(side), steps * job.stride, steps)
+        n = work.stack.length[0] - bottom
+        classify(job, bottom, n, smallest, ripple)
+        sort_by_rule(n, work.rule, work.order, work.counts)
+        put_roots(roots, first, last, n_root, work.value, roots.sums)
+        flux += pass_on(job, bottom)
+    flux += drain(job, smallest, ripple) + flush(job)
     spread_roots(roots, n_root, steps, job.stride, job.tables, job.grid)
+    for ix in range(n_root):
+        flux += roots.sums[ix]
     return flux
 
 
-@exact
-def _integrate_ring(job: Job, x_centre: Real, y_centre: Real, width: Real) -> Real:
-    """Flux between a square of this width (arcsec) and one three times wider."""
+@inlined
+def _push_ring(stack: Cells, x_centre: Real, y_centre: Real, width: Real) -> None:
+    """Put cells between a square of this width (arcsec) and one three times wider on the stack."""
     side = width / _RING_CELLS
+    k = stack.length[0]
     for j in range(3 * _RING_CELLS):
         for i in range(3 * _RING_CELLS):
             if _RING_CELLS <= i < 2 * _RING_CELLS and _RING_CELLS <= j < 2 * _RING_CELLS:
                 continue
-            x = x_centre + (i + 0.5 - 1.5 * _RING_CELLS) * side
-            y = y_centre + (j + 0.5 - 1.5 * _RING_CELLS) * side
-            push_root(job.work.levels, F32(x), F32(y), OUTSIDE)
-    return drain(job, 0, side, 0.0)
+            stack.x[k] = F32(x_centre + (i + 0.5 - 1.5 * _RING_CELLS) * side)
+            stack.y[k] = F32(y_centre + (j + 0.5 - 1.5 * _RING_CELLS) * side)
+            stack.side[k] = F32(side)
+            stack.home[k] = OUTSIDE
+            stack.place[k] = ROOT_PLACE
+            k += 1
+    stack.length[0] = k
 
 
 @exact
@@ -129,13 +121,13 @@ def integrate_plane(
     offset = numbers.first_root * numbers.pixel_scale
     x0, y0 = offset - center[0] - lens[5], offset - center[1] - lens[6]
     side = ROOT_PIXELS * numbers.pixel_scale
-    flux = _integrate_roots(job, roots, numbers.n_root, numbers.steps, x0, y0, side)
     width = numbers.n_root * side
     xc, yc = x0 + 0.5 * (width - side), y0 + 0.5 * (width - side)
     # shear moves the farthest light out by 1 / (1 - gamma), the lens by a few theta_e
     away = math.hypot(source[4] - lens[5], source[5] - lens[6])
     reach = (away + _extent(source)) / (1.0 - lens[3]) + 4.0 * lens[0] + math.hypot(xc, yc)
+    job.work.stack.length[0] = 0
     while width < 2.0 * reach:
-        flux += _integrate_ring(job, xc, yc, width)
+        _push_ring(job.work.stack, xc, yc, width)
         width *= 3.0
-    return flux + flush(job, 0)
+    return _integrate_roots(job, roots, numbers.n_root, numbers.steps, x0, y0, side)

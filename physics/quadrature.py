@@ -4,8 +4,8 @@ sampling.
 For a cell of side h at theta the source plane is crossed by at most
   D = h / sqrt2 |J|_F + h^2 / 4 |grad J|        (source units, R = 1 at r_eff; J = d source / d theta)
 and the log-brightness changes by at most d = (b/n) R^(1/n) 2 D / R, for n < 1 times
-(1 + D/R)^(1/n - 1). A Gauss-Legendre rule of m nodes per axis integrates exp(d s), |s| < 1/2, with relative
-error d^2/24, d^4/4320, d^6/2.016e6, d^8/1.778e9 for m = 1..4
+(1 + D/R)^(1/n - 1), here bounded by its binomial series. A Gauss-Legendre rule of m nodes per axis
+integrates exp(d s), |s| < 1/2, with relative error d^2/24, d^4/4320, d^6/2.016e6, d^8/1.778e9 for m = 1..4
 (Abramowitz & Stegun 25.4.30). The smallest rule whose error, times the largest brightness the cell can hold,
 is below `tolerance` (in units of the source's flux) is taken; a cell that no rule serves is split in four.
 Near the source's cusp (D / R large) the expansion does not hold and higher rules are asked for or the cell is
@@ -16,17 +16,18 @@ import math
 
 import numpy as np
 
-from physics._jit import Array, Real, vectorised
+from physics._jit import Array, Real, inlined, vectorised
 from physics._simd import exp2, log2
-from physics.rays import _ONE, _TINY, _TWO, Rays, _to_source
+from physics.cells import OUTSIDE
+from physics.rays import _ONE, _TINY, _TWO, ROUND_TERMS, Numbers, Rays, _to_source
 
 F32 = np.float32
-_ZERO, _QUARTER = F32(0.0), F32(0.25)
+_ZERO, _QUARTER, _FOUR = F32(0.0), F32(0.25), F32(4.0)
 _HALF_DIAGONAL = F32(math.sqrt(0.5))
 _HALF_LOG2E = F32(0.5 / math.log(2.0))
 _CENTRE_REACH = F32(0.8)
 _SPLIT = F32(1e3)
-_STEEPEST, _MOST_CHANGE = F32(40.0), F32(1e4)
+_MOST_CHANGE = F32(1e4)
 _STEEP = F32(1e15)  # its square stays a float on the lens centre itself
 _ERROR_1, _ERROR_2 = F32(1 / 24), F32(1 / 4320)
 _ERROR_3, _ERROR_4 = F32(1 / 2.016e6), F32(1 / 1.778e9)
@@ -37,30 +38,39 @@ _TRUST_2, _TRUST_3, _TRUST_4 = F32(0.5), F32(0.7), F32(0.9)
 SPLIT_RULE = 5
 
 
-@vectorised
+@inlined
 def choose_rules(
-    x: Array,
-    y: Array,
-    side: Real,
-    ripple: Real,
-    tolerance: Real,
-    n: int,
-    rays: Rays,
-    value: Array,
-    rule: Array,
-) -> None:
-    """For n cells of one side (arcsec) centred on x, y: value = side^2 x brightness at the centre, rule 1..5.
+    x: Array, y: Array, side: Array, home: Array, smallest: Real, ripple: Real, tolerance: Real, n: int,
+    rays: Rays, value: Array, rule: Array,
+) -> None:  # fmt: skip
+    """For n cells (cells.Cells): their rule 1..5, and value = side^2 x brightness at the centre if that is 1,
+    else 0.
 
-    ripple: (phase of the PSF's highest relevant frequency across the cell)^2: a cell of flat brightness is
-    one ray only if moving its light to its centre does not show.
+    ripple: (phase of the PSF's highest relevant frequency)^2 per arcsec^2 of a cell in the deposit grid: a
+    cell of flat brightness is one ray only if moving its light to its centre does not show. Cells of side
+    `smallest` (arcsec) are not split.
     """
-    r = rays
-    area = side * side
-    half = side * _HALF_DIAGONAL
-    second = _QUARTER * area * r.a_norm
+    if rays.round:
+        c, s = rays.c[:ROUND_TERMS], rays.s[:ROUND_TERMS]
+        _choose_rules(x, y, side, home, smallest, ripple, tolerance, n, rays.numbers, c, s, value, rule)
+    else:
+        _choose_rules(
+            x, y, side, home, smallest, ripple, tolerance, n, rays.numbers, rays.c, rays.s, value, rule
+        )
+
+
+@vectorised
+def _choose_rules(
+    x: Array, y: Array, side: Array, home: Array, smallest: Real, ripple: Real, tolerance: Real, n: int,
+    r: Numbers, c: tuple[Real, ...], s: tuple[Real, ...], value: Array, rule: Array,
+) -> None:  # fmt: skip
     jump = _SPLIT if r.strength > _ZERO else _ZERO
     for i in range(n):
-        sx, sy, u, v, inverse, w = _to_source(x[i], y[i], r)
+        area = side[i] * side[i]
+        half = side[i] * _HALF_DIAGONAL
+        second = _QUARTER * area * r.a_norm
+        blur = ripple * area if home[i] != OUTSIDE else _ZERO
+        sx, sy, u, v, inverse, w = _to_source(x[i], y[i], r, c, s)
         r2 = sx * sx + sy * sy + _TINY
         # J = M - k (A t) t^T with t = (-v, u): the SIE's Jacobian is 2 kappa along the tangential direction
         d2 = u * u + v * v + _TINY
@@ -77,9 +87,9 @@ def choose_rules(
         power = exp2(r.half_inv_n * log2(outside))
         log_wing = r.log2_i0 + r.neg_b_log2e * power
         core = r.core0 + r2 * (r.core1 + r2 * r.core2)
-        ratio = reach / math.sqrt(outside)
+        ratio = min(reach / math.sqrt(outside), _MOST_CHANGE)
         # for n < 1 the profile is steepest at the cell's far side: (R + D)^(1/n - 1)
-        steeper = exp2(min(r.convexity * log2(_ONE + ratio), _STEEPEST))
+        steeper = _ONE + ratio * (r.steeper1 + ratio * (r.steeper2 + ratio * r.steeper3))
         change = min(_TWO * r.b_over_n * power * ratio * steeper, _MOST_CHANGE)
         largest = area * exp2(min(log_wing + _HALF_LOG2E * change, r.log2_peak))
         c2 = change * change
@@ -87,10 +97,11 @@ def choose_rules(
         # | and &, not `or` and `and`: branches would keep the loop scalar
         heavy = largest > tolerance
         m = _ONE
-        m += _ONE if largest * (c2 + ripple) * _ERROR_1 > tolerance else _ZERO
+        m += _ONE if largest * (c2 + blur) * _ERROR_1 > tolerance else _ZERO
         m += _ONE if (largest * c4 * _ERROR_2 > tolerance) | ((ratio > _TRUST_2) & heavy) else _ZERO
         m += _ONE if (largest * c4 * c2 * _ERROR_3 > tolerance) | ((ratio > _TRUST_3) & heavy) else _ZERO
         m += _ONE if (largest * c4 * c4 * _ERROR_4 > tolerance) | ((ratio > _TRUST_4) & heavy) else _ZERO
         wing = exp2(log_wing)
-        value[i] = area * (core if r2 < r.core_r2 else wing)
-        rule[i] = m
+        m = min(m, _FOUR) if side[i] <= smallest else m
+        value[i] = area * (core if r2 < r.core_r2 else wing) if m == _ONE else _ZERO
+        rule[i] = np.int32(m)

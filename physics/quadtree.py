@@ -1,9 +1,9 @@
 """Adaptive integration of a lensed source.
 
-Cells are classified by `quadrature.choose_rules` in blocks; smooth ones go to queues by rule, the rest are
-split. The deepest non-empty level is always worked on first, in blocks of at most BLOCK cells: its children
-(at most 4 BLOCK) then always fit the empty level below, so no list can overflow however many cells split (an
-exact ring alignment splits them all).
+The cells on top of the stack are classified by `quadrature.choose_rules`, a block at a time; smooth ones go
+to queues by rule, the quarters of the rest back on the stack. The stack stays sorted by depth, so of each
+depth at most three blocks ever wait, and it cannot overflow however many cells split (an exact ring alignment
+splits them all).
 """
 
 from typing import NamedTuple
@@ -11,41 +11,63 @@ from typing import NamedTuple
 import numpy as np
 
 from physics._jit import Array, Real, exact, inlined, vectorised
-from physics.cells import BLOCK, CAPACITY, OUTSIDE, ROUND, Cells, empty_cells, enqueue, push_quarters, whole
-from physics.deposit import SAMPLE_STRIDE, Tables, spread_cell, spread_nodes
-from physics.gridding import MAX_RULE, NODE_LEVEL
+from physics.cells import (
+    BLOCK,
+    OUTSIDE,
+    QUEUE,
+    ROUND,
+    STACK,
+    Cells,
+    append,
+    empty_cells,
+    push_quarters,
+    whole,
+)
+from physics.deposit import NODE_PLACES, SAMPLE_STRIDE, Tables, spread_cell, spread_nodes
+from physics.gridding import MAX_RULE
 from physics.quadrature import SPLIT_RULE, choose_rules
 from physics.rays import Rays, brightness
 
 F32 = np.float32
-#: Cells at this depth are not split further: 2 px / 2^16 = 8e-6".
-DEEPEST = 16
+#: Cells of this part of a root cell are not split further: 2 px / 2^16 = 8e-6".
+SMALLEST = 2.0**-16
 #: Cells with less light than this (units of the source's flux) are counted but not spread.
 _NEGLIGIBLE = F32(1e-10)
 
 
 class Scratch(NamedTuple):
-    """Working memory, allocated once per call."""
+    """Working memory, allocated once per call.
 
-    levels: Cells
-    queues: Cells
+    value, rule: of one block. order, counts: its cells by rule, and how many.
+    """
+
+    stack: Cells
+    parents: Cells
+    queue2: Cells
+    queue3: Cells
+    queue4: Cells
     value: Array
     rule: Array
+    order: Array
+    counts: Array
     samples: Array
     totals: Array
 
 
 def scratch() -> Scratch:
     """Working memory for `drain` and `flush`."""
-    value, rule = np.zeros(BLOCK + ROUND, np.float32), np.zeros(BLOCK + ROUND, np.float32)
-    samples = np.zeros(MAX_RULE * MAX_RULE * SAMPLE_STRIDE, np.float32)
     return Scratch(
-        empty_cells(DEEPEST + 1),
-        empty_cells(MAX_RULE + 1),
-        value,
-        rule,
-        samples,
-        np.zeros(CAPACITY + ROUND, np.float32),
+        empty_cells(STACK),
+        empty_cells(BLOCK),
+        empty_cells(QUEUE),
+        empty_cells(QUEUE),
+        empty_cells(QUEUE),
+        np.zeros(BLOCK + ROUND, np.float32),
+        np.zeros(BLOCK + ROUND, np.int32),
+        np.zeros((SPLIT_RULE + 1) * BLOCK, np.uint32),
+        np.zeros(SPLIT_RULE + 1, np.int64),
+        np.zeros(MAX_RULE * MAX_RULE * SAMPLE_STRIDE, np.float32),
+        np.zeros(QUEUE + ROUND, np.float32),
     )
 
 
@@ -65,7 +87,8 @@ class Job(NamedTuple):
 @vectorised
 def _sum_nodes(rule: int, n: int, side: Array, tables: Tables, samples: Array, totals: Array) -> None:
     """totals[c] = flux of cell c from its samples."""
-    totals[:n] = F32(0.0)
+    for c in range(n):
+        totals[c] = F32(0.0)
     for j in range(rule):
         for i in range(rule):
             weight = tables.weight[rule, i] * tables.weight[rule, j]
@@ -75,94 +98,95 @@ def _sum_nodes(rule: int, n: int, side: Array, tables: Tables, samples: Array, t
 
 
 @inlined
-def _flush_queue(job: Job, rule: int) -> Real:
+def _flush_queue(job: Job, q: Cells, rule: int) -> Real:
     """Integrate and empty the queue of one rule; returns its flux."""
-    q, samples, totals = job.work.queues, job.work.samples, job.work.totals
-    n = q.lengths[rule]
-    side = q.side[rule]
-    for j in range(rule):
-        for i in range(rule):
-            out = samples[(j * rule + i) * SAMPLE_STRIDE :]
-            shift_x, shift_y = job.tables.node[rule, i], job.tables.node[rule, j]
-            brightness(q.x[rule], q.y[rule], side, shift_x, shift_y, whole(n), job.rays, out)
-    _sum_nodes(rule, whole(n), side, job.tables, samples, totals)
+    samples, totals, n = job.work.samples, job.work.totals, q.length[0]
+    brightness(q.x, q.y, q.side, whole(n), job.tables.node, rule, job.rays, samples, SAMPLE_STRIDE)
+    _sum_nodes(rule, whole(n), q.side, job.tables, samples, totals)
     flux = 0.0
     for c in range(n):
         flux += totals[c]
-        base = q.base[rule, c]
-        if base == OUTSIDE or totals[c] < _NEGLIGIBLE:
+        home, place = q.home[c], q.place[c]
+        if home == OUTSIDE or totals[c] < _NEGLIGIBLE:
             continue
-        level, kx, ky = q.level[rule, c], q.kx[rule, c], q.ky[rule, c]
-        if level <= NODE_LEVEL:
-            area = side[c] * side[c]
-            spread_nodes(rule, job.grid, job.stride, base, level, kx, ky, samples, c, area, job.tables)
+        if place < NODE_PLACES:
+            area = q.side[c] * q.side[c]
+            spread_nodes(rule, job.grid, job.stride, home, place, samples, c, area, job.tables)
         else:
-            spread_cell(job.grid, job.stride, base, level, kx, ky, totals, c, job.tables)
-    q.lengths[rule] = 0
+            spread_cell(job.grid, job.stride, home, place, totals, c, job.tables)
+    q.length[0] = 0
     return flux
 
 
 @exact
-def flush(job: Job, limit: int) -> Real:
-    """Integrate the queues with more than `limit` cells; returns their flux."""
-    flux = 0.0
-    for rule in range(2, MAX_RULE + 1):
-        if job.work.queues.lengths[rule] > limit:
-            flux += _flush_queue(job, rule)
-    return flux
+def flush(job: Job) -> Real:
+    """Integrate and empty the queues; returns their flux."""
+    flux = _flush_queue(job, job.work.queue2, 2)
+    flux += _flush_queue(job, job.work.queue3, 3)
+    return flux + _flush_queue(job, job.work.queue4, 4)
 
 
 @inlined
-def _work_block(job: Job, level: int, side: Real, ripple: Real) -> Real:
-    """Classify the last block of a level and pass its cells on; returns the flux of those done at once."""
-    cells, value, rules = job.work.levels, job.work.value, job.work.rule
-    end = cells.lengths[level]
-    first = max(end - BLOCK, 0)
+def classify(job: Job, first: int, n: int, smallest: Real, ripple: Real) -> None:
+    """Value and rule of n cells of the stack, from number `first` on. Arguments as in `choose_rules`."""
+    stack = job.work.stack
+    x, y, side, home = stack.x[first:], stack.y[first:], stack.side[first:], stack.home[first:]
     choose_rules(
-        cells.x[level, first:], cells.y[level, first:], side, ripple, F32(job.tolerance), whole(end - first),
-        job.rays, value, rules,
+        x, y, side, home, F32(smallest), F32(ripple), F32(job.tolerance), whole(n), job.rays, job.work.value,
+        job.work.rule,
     )  # fmt: skip
-    cells.lengths[level] = first
-    flux = 0.0
-    for k in range(end - first):
-        c = first + k
-        rule = int(rules[k])
-        if rule == 1:
-            flux += value[k]
-            base = cells.base[level, c]
-            if base != OUTSIDE and value[k] > _NEGLIGIBLE:
-                kx, ky = cells.kx[level, c], cells.ky[level, c]
-                spread_cell(job.grid, job.stride, base, level, kx, ky, value, k, job.tables)
-        elif rule >= SPLIT_RULE and level < DEEPEST:
-            push_quarters(cells, level, c, side)
-        else:
-            enqueue(job.work.queues, min(rule, MAX_RULE), cells, level, c, side)
-    return flux
 
 
 @inlined
-def _longest(lengths: Array) -> int:
-    return int(max(lengths[2], lengths[3], lengths[4]))
+def sort_by_rule(n: int, rule: Array, order: Array, counts: Array) -> None:
+    """order[r BLOCK + k]: the k-th of the n cells with rule r, k < counts[r]."""
+    counts[:] = 0
+    for c in range(n):
+        r = rule[c]
+        order[r * BLOCK + counts[r]] = c
+        counts[r] += 1
+
+
+@inlined
+def pass_on(job: Job, first: int) -> Real:
+    """Send the sorted cells that need more than one ray on: to queues, or in quarters to the stack, whose
+    cells from number `first` on they replace. Returns the flux of queues flushed.
+    """
+    w = job.work
+    append(w.stack, first, w.order[2 * BLOCK :], w.counts[2], w.queue2)
+    append(w.stack, first, w.order[3 * BLOCK :], w.counts[3], w.queue3)
+    append(w.stack, first, w.order[4 * BLOCK :], w.counts[4], w.queue4)
+    append(w.stack, first, w.order[SPLIT_RULE * BLOCK :], w.counts[SPLIT_RULE], w.parents)
+    w.stack.length[0] = first
+    push_quarters(w.parents, w.stack)
+    longest = max(w.queue2.length[0], w.queue3.length[0], w.queue4.length[0])
+    return flush(job) if longest > QUEUE - BLOCK else 0.0
+
+
+@inlined
+def _spread_done(job: Job, first: int) -> Real:
+    """Spread the cells of one ray; returns their flux."""
+    w, stack = job.work, job.work.stack
+    flux = 0.0
+    for k in range(w.counts[1]):
+        c = w.order[BLOCK + k]
+        flux += w.value[c]
+        home = stack.home[first + c]
+        if home != OUTSIDE and w.value[c] > _NEGLIGIBLE:
+            spread_cell(job.grid, job.stride, home, stack.place[first + c], w.value, c, job.tables)
+    return flux
 
 
 @exact
-def drain(job: Job, first_level: int, root_side: float, ripple: float) -> Real:
-    """Work off all levels, none deeper than first_level in use at the start; returns the flux of cells done.
-
-    root_side: side of level 0, arcsec. ripple: of a level-0 cell (quadrature.choose_rules). Queues may keep
-    cells: `flush` them.
-    """
-    lengths = job.work.levels.lengths
+def drain(job: Job, smallest: Real, ripple: Real) -> Real:
+    """Work off the stack; returns the flux of cells done. Queues may keep cells: `flush` them."""
+    w = job.work
     flux = 0.0
-    level = first_level
-    while level >= 0:
-        if lengths[level] == 0:
-            level -= 1
-            continue
-        scale = 0.5**level
-        flux += _work_block(job, level, F32(root_side * scale), F32(ripple * scale * scale))
-        if _longest(job.work.queues.lengths) > CAPACITY - BLOCK:
-            flux += flush(job, CAPACITY - BLOCK)
-        if level < DEEPEST and lengths[level + 1] > 0:
-            level += 1
+    while w.stack.length[0] > 0:
+        n = min(w.stack.length[0], BLOCK)
+        first = w.stack.length[0] - n
+        classify(job, first, n, smallest, ripple)
+        sort_by_rule(n, w.rule, w.order, w.counts)
+        flux += _spread_done(job, first)
+        flux += pass_on(job, first)
     return flux

@@ -5,8 +5,8 @@ maps, one log2 and two exp2. The result is per unit source flux, 1/arcsec^2, rel
 
 Deflection. In the lens frame alpha = (C(w) c, S(w) s), c = sqrt(q) u / rho, s = v / rho, rho^2 = q u^2 + v^2,
 w = c^2. On this angle, half-way between the polar and the elliptical one, C and S have their nearest
-singularity at w = 1 / (1 - q), so that degree 19 reaches 1e-7 theta_e at q = 0.1 and is exact to rounding
-(1e-7) from q = 0.2 on.
+singularities at w = 1 / (1 - q) and -q / (1 - q), so that 20 terms reach 3e-7 theta_e at q = 0.1 and are
+exact to rounding (1e-7) from q = 0.2 on; 9 terms reach 2e-7 at q = 0.4 and serve the rounder lenses.
 """
 
 import math
@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from physics._jit import Array, Real, exact, formula, vectorised
+from physics._jit import Array, Real, exact, formula, inlined, vectorised
 from physics._simd import exp2, log2
+from physics._vector import polynomial
 from physics.lens import arctan_over, arctanh_over
 from physics.sersic import b_n, central_brightness, core_polynomial
 
@@ -24,21 +25,23 @@ F32 = np.float32
 _ONE, _TWO = F32(1.0), F32(2.0)
 _TINY = F32(1e-20)
 _N_COEFFICIENTS = 20
+#: Terms of C and S for axis ratios from ROUND_Q on.
+ROUND_TERMS = 9
+ROUND_Q = 0.4
 #: The profile is replaced by its smooth, flux-conserving core inside the larger of these. Ten times more
 #: costs a compact n = 8 source on a caustic 1.4e-3 of its flux:
 CORE_ARCSEC = 1e-6
 CORE_R_EFF = 1e-5
 
 
-class Rays(NamedTuple):
-    """One lensed source, ready for the vector loops. All float32.
+class Numbers(NamedTuple):
+    """One lensed source but for its deflection series. All float32.
 
     cos, sin: lens orientation. root_q, one_minus_q, strength (theta_e sqrt(q), arcsec): the SIE.
     mxx..myy: (I - Gamma) from the lens frame to source units (along the source's axes, R = 1 at r_eff).
     axx..ayy: the same for deflections. tx, ty: source position relative to the lens, source units.
     half_inv_n, neg_b_log2e, log2_i0: log2 I = log2_i0 + neg_b_log2e (R^2)^half_inv_n.
-    core_r2, core0..2: the smooth core. b_over_n, log2_peak, m_norm2, a_norm, convexity: for error bounds.
-    c, s: monomial coefficients of C and S in 2 w - 1.
+    core_r2, core0..2: the smooth core. b_over_n, log2_peak, m_norm2, a_norm, steeper1..3: for error bounds.
     """
 
     cos: Real
@@ -67,17 +70,35 @@ class Rays(NamedTuple):
     log2_peak: Real
     m_norm2: Real
     a_norm: Real
-    convexity: Real
+    steeper1: Real
+    steeper2: Real
+    steeper3: Real
+
+
+class Rays(NamedTuple):
+    """One lensed source, ready for the vector loops.
+
+    c, s: monomial coefficients of C and S in 2 w - 1, float32; `round`: only the first ROUND_TERMS are in
+    use.
+    """
+
+    numbers: Numbers
+    round: bool
     c: tuple[Real, ...]
     s: tuple[Real, ...]
 
 
 @lru_cache(maxsize=1)
 def fit_matrix() -> tuple[Array, Array]:
-    """(nodes, matrix): values at the Chebyshev nodes -> monomial coefficients, float64."""
-    count = _N_COEFFICIENTS
-    nodes = np.cos(np.pi * (np.arange(count) + 0.5) / count)
-    return nodes, np.linalg.inv(np.vander(nodes, count, increasing=True))
+    """(nodes, matrix): values at the Chebyshev nodes -> monomial coefficients, float64, for all terms [0]
+    and for ROUND_TERMS [1].
+    """
+    nodes = np.zeros((2, _N_COEFFICIENTS))
+    matrix = np.zeros((2, _N_COEFFICIENTS, _N_COEFFICIENTS))
+    for k, count in enumerate((_N_COEFFICIENTS, ROUND_TERMS)):
+        nodes[k, :count] = np.cos(np.pi * (np.arange(count) + 0.5) / count)
+        matrix[k, :count, :count] = np.linalg.inv(np.vander(nodes[k, :count], count, increasing=True))
+    return nodes, matrix
 
 
 @exact
@@ -85,14 +106,24 @@ def _deflection_series(theta_e: float, q: float, nodes: Array, matrix: Array, ou
     """out[0], out[1]: coefficients of C and S. Values from the closed form in lens.py."""
     f = math.sqrt(1.0 - q * q)
     out[:] = 0.0
-    for m in range(nodes.size):
-        w = 0.5 * (nodes[m] + 1.0)
+    k, count = (1, ROUND_TERMS) if q >= ROUND_Q else (0, _N_COEFFICIENTS)
+    for m in range(count):
+        w = 0.5 * (nodes[k, m] + 1.0)
         inverse = 1.0 / math.sqrt(1.0 - (1.0 - q) * w)
         big_c = theta_e * inverse * arctan_over(f * math.sqrt(w / q) * inverse)
         big_s = theta_e * math.sqrt(q) * inverse * arctanh_over(f * math.sqrt(1.0 - w) * inverse)
-        for j in range(nodes.size):
-            out[0, j] += matrix[j, m] * big_c
-            out[1, j] += matrix[j, m] * big_s
+        for j in range(count):
+            out[0, j] += matrix[k, j, m] * big_c
+            out[1, j] += matrix[k, j, m] * big_s
+
+
+@exact
+def _steeper(power: float) -> tuple[Real, Real, Real]:
+    """Coefficients of r, r^2, r^3 of a bound of (1 + r)^power, 0 <= power < 3: the binomial series as long as
+    its terms are positive.
+    """
+    second = max(0.5 * power * (power - 1.0), 0.0)
+    return F32(power), F32(second), F32(max(second * (power - 2.0) / 3.0, 0.0))
 
 
 @exact
@@ -128,7 +159,7 @@ def prepare(lens: Array, source: Array, nodes: Array, matrix: Array, work: Array
     x_core = max(CORE_ARCSEC / r_eff, CORE_R_EFF)
     core0, core1, core2 = core_polynomial(n_sersic, x_core)
     _deflection_series(theta_e, q, nodes, matrix, work)
-    return Rays(
+    numbers = Numbers(
         F32(c), F32(s), F32(math.sqrt(q)), F32(1.0 - q), F32(theta_e * math.sqrt(q)),
         F32(mxx), F32(mxy), F32(myx), F32(myy),
         F32(sxx * c + sxy * s), F32(-sxx * s + sxy * c), F32(syx * c + syy * s), F32(-syx * s + syy * c),
@@ -137,37 +168,15 @@ def prepare(lens: Array, source: Array, nodes: Array, matrix: Array, work: Array
         F32(x_core**2), F32(peak * core0), F32(peak * core1), F32(peak * core2),
         F32(b / n_sersic), F32(math.log2(peak * core0)),
         F32(mxx**2 + mxy**2 + myx**2 + myy**2), F32(max(scale_x, scale_y)),
-        F32(max(1.0 / n_sersic - 1.0, 0.0)),
-        _pack(work[0]), _pack(work[1]),
+        *_steeper(max(1.0 / n_sersic - 1.0, 0.0)),
     )  # fmt: skip
+    return Rays(numbers, q >= ROUND_Q, _pack(work[0]), _pack(work[1]))
 
 
 @formula
-def _series(t: Real, p: tuple[Real, ...]) -> Real:
-    """Horner's rule, unrolled: a loop over a tuple would not vectorise."""
-    a = p[19] * t + p[18]
-    a = a * t + p[17]
-    a = a * t + p[16]
-    a = a * t + p[15]
-    a = a * t + p[14]
-    a = a * t + p[13]
-    a = a * t + p[12]
-    a = a * t + p[11]
-    a = a * t + p[10]
-    a = a * t + p[9]
-    a = a * t + p[8]
-    a = a * t + p[7]
-    a = a * t + p[6]
-    a = a * t + p[5]
-    a = a * t + p[4]
-    a = a * t + p[3]
-    a = a * t + p[2]
-    a = a * t + p[1]
-    return a * t + p[0]
-
-
-@formula
-def _to_source(dx: Real, dy: Real, r: Rays) -> tuple[Real, Real, Real, Real, Real, Real]:
+def _to_source(
+    dx: Real, dy: Real, r: Numbers, c_terms: tuple[Real, ...], s_terms: tuple[Real, ...]
+) -> tuple[Real, Real, Real, Real, Real, Real]:
     """(X, Y, u, v, 1/rho, w): source-unit position of a ray, and what the Jacobian needs."""
     u = r.cos * dx + r.sin * dy
     v = r.cos * dy - r.sin * dx
@@ -176,15 +185,15 @@ def _to_source(dx: Real, dy: Real, r: Rays) -> tuple[Real, Real, Real, Real, Rea
     c = a * inverse
     w = c * c
     t = _TWO * w - _ONE
-    au = c * _series(t, r.c)
-    av = v * inverse * _series(t, r.s)
+    au = c * polynomial(t, c_terms)
+    av = v * inverse * polynomial(t, s_terms)
     x = r.mxx * u + r.mxy * v - r.axx * au - r.axy * av - r.tx
     y = r.myx * u + r.myy * v - r.ayx * au - r.ayy * av - r.ty
     return x, y, u, v, inverse, w
 
 
 @formula
-def _profile(r2: Real, r: Rays) -> Real:
+def _profile(r2: Real, r: Numbers) -> Real:
     """Sersic brightness at R^2 (source units), smooth inside the core."""
     wing = exp2(r.log2_i0 + r.neg_b_log2e * exp2(r.half_inv_n * log2(r2)))
     core = r.core0 + r2 * (r.core1 + r2 * r.core2)
@@ -192,12 +201,28 @@ def _profile(r2: Real, r: Rays) -> Real:
 
 
 @vectorised
+def _brightness(
+    x: Array, y: Array, side: Array, n: int, nodes: Array, rule: int, r: Numbers, c: tuple[Real, ...],
+    s: tuple[Real, ...], out: Array, stride: int,
+) -> None:  # fmt: skip
+    for j in range(rule):
+        for i in range(rule):
+            shift_x, shift_y, samples = nodes[rule, i], nodes[rule, j], out[(j * rule + i) * stride :]
+            for k in range(n):
+                px, py = x[k] + shift_x * side[k], y[k] + shift_y * side[k]
+                sx, sy, _, _, _, _ = _to_source(px, py, r, c, s)
+                samples[k] = _profile(sx * sx + sy * sy + _TINY, r)
+
+
+@inlined
 def brightness(
-    x: Array, y: Array, side: Array, shift_x: Real, shift_y: Real, n: int, rays: Rays, out: Array
+    x: Array, y: Array, side: Array, n: int, nodes: Array, rule: int, rays: Rays, out: Array, stride: int
 ) -> None:
-    """out[i] = brightness at (x + shift_x side, y + shift_y side)[i], i < n: one quadrature node of n
-    cells.
+    """out[(j rule + i) stride + k] = brightness at node (i, j) of cell k < n: (x + nodes[rule, i] side,
+    y + nodes[rule, j] side)[k].
     """
-    for i in range(n):
-        sx, sy, _, _, _, _ = _to_source(x[i] + shift_x * side[i], y[i] + shift_y * side[i], rays)
-        out[i] = _profile(sx * sx + sy * sy + _TINY, rays)
+    if rays.round:
+        c, s = rays.c[:ROUND_TERMS], rays.s[:ROUND_TERMS]
+        _brightness(x, y, side, n, nodes, rule, rays.numbers, c, s, out, stride)
+    else:
+        _brightness(x, y, side, n, nodes, rule, rays.numbers, rays.c, rays.s, out, stride)
