@@ -24,10 +24,9 @@ def test_window_transform(frequency, steps):
 def test_a_star_keeps_its_place_and_shape(kind, beta, fwhm, bound):
     """The bound of the docstring, along one axis: the grid's spectrum over the window's is the ray's own."""
     scale = float(psf.fourier_scale(kind, np.array(fwhm), beta))
-    table = psf.fourier_table(kind, beta)
-    steps = gridding.density(psf.table_cutoff(table, gridding.DENSITY_FLOOR) / (2 * np.pi * scale))
+    steps = gridding.density(psf.cutoff(kind, beta, gridding.DENSITY_FLOOR) / (2 * np.pi * scale))
     f = np.linspace(0, 1.5, 3001)
-    passed = np.interp(2 * np.pi * f * scale * psf.TABLE_STEPS, np.arange(table.size), table)
+    passed = psf.fourier_transform(kind, beta, 2 * np.pi * f * scale)
     per_step = f * ROOT_PIXELS / steps
     inside = per_step <= 0.5
     k = np.arange(-20, 21)
