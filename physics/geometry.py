@@ -10,17 +10,16 @@ side is part of one with another pixel at the far end, and that one's middle cou
              grid points, so the 8 grid points that a ray in it can reach, and its weights, come from one
              small table.
 Root cells reach `pad` pixels beyond the stamp: light from there is scattered into it by the PSF. Broad Moffat
-wings need the wide pad.
+wings need a wide pad.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
 
-#: Pixels around the stamp whose light is convolved with the PSF.
-PAD = 16
-WIDE_PAD = 40
-#: A PSF with more of its flux than this beyond the narrow period gets the wide pad.
-MOST_WRAPPED = 5e-4
+#: Pixels around the stamp whose light is convolved with the PSF, and the largest part of its flux that a PSF
+#: may have beyond the period of that pad. Largest flux error on 64 px for beta 2.5 and FWHM to 2.5": 1e-4
+#: for theta_E to 3", 5e-4 to 5", where images lie beyond the pad.
+PADS = ((16, 3e-4), (24, 1.5e-3), (40, 1.0))
 #: Side of a root cell in pixels.
 ROOT_PIXELS = 2
 #: Deposit-grid steps per root cell: the sharper the PSF, the denser (gridding.py says when each serves).
@@ -63,7 +62,7 @@ class Geometry:
 
 
 @lru_cache(maxsize=32)
-def geometry(n_pix: int, steps: int, pad: int = PAD) -> Geometry:
+def geometry(n_pix: int, steps: int, pad: int = PADS[0][0]) -> Geometry:
     """The grids for one stamp size, density and pad."""
     n_even = n_pix + n_pix % 2
     n_root = (n_even + 2 * pad) // ROOT_PIXELS

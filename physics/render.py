@@ -13,7 +13,7 @@ import numpy as np
 
 from physics import _validate, lens, pixel_psf, psf, sersic
 from physics._batch import render_rows, row_constants
-from physics.geometry import MAX_PIXELS, MOST_WRAPPED, PAD, WIDE_PAD, geometry
+from physics.geometry import MAX_PIXELS, PADS, geometry
 from physics.gridding import DENSITY_FLOOR, density
 from physics.lens import Lens
 from physics.psf import DEFAULT_BETA, Psf
@@ -252,6 +252,9 @@ def _groups(kind: str, beta: float, scales: np.ndarray, n_pix: int) -> np.ndarra
     scales: `psf.fourier_scale` in pixels, [n, band].
     """
     cutoff = psf.cutoff(kind, beta, DENSITY_FLOOR) / (2.0 * np.pi * scales.min(axis=1))
-    wrapped = psf.wrapped_flux(kind, scales.max(axis=1), beta, n_pix + 3.0 * PAD)
+    broadest = scales.max(axis=1)
+    pads = np.zeros(len(scales), np.int64)
+    for pad, most_wrapped in reversed(PADS):
+        pads[psf.wrapped_flux(kind, broadest, beta, n_pix + 3.0 * pad) <= most_wrapped] = pad
     steps = np.array([density(float(c)) for c in cutoff], dtype=np.int64)
-    return np.stack([steps, np.where(wrapped > MOST_WRAPPED, WIDE_PAD, PAD)], axis=1)
+    return np.stack([steps, pads], axis=1)

@@ -3,7 +3,7 @@ import pytest
 from scipy import integrate
 
 from physics import gridding, psf
-from physics.geometry import DENSITIES, MAX_PIXELS, PAD, ROOT_PIXELS, WIDE_PAD, WINDOW, geometry
+from physics.geometry import DENSITIES, MAX_PIXELS, PADS, ROOT_PIXELS, WINDOW, geometry
 
 
 @pytest.mark.parametrize("steps", DENSITIES)
@@ -59,10 +59,11 @@ def test_the_window_of_a_root_cell_holds_all_of_its_light(steps):
 
 @pytest.mark.parametrize("steps", DENSITIES)
 @pytest.mark.parametrize("n_pix", [8, 33, 64, 96, 101, MAX_PIXELS])
-@pytest.mark.parametrize("pad", [PAD, WIDE_PAD])
+@pytest.mark.parametrize("pad", [pad for pad, _ in PADS])
 def test_geometry_has_room(n_pix, steps, pad):
     g = geometry(n_pix, steps, pad)
     assert g.first_root - 0.5 * ROOT_PIXELS <= -0.5 * n_pix - pad
     assert g.n_used == steps * (g.n_root - 1) + WINDOW <= g.stride
-    assert g.n_used % 2 == 0
-    assert g.period >= n_pix + 3 * pad
+    assert g.n_used % 2 == 0 and g.n_even % 2 == 0 and g.period % 16 == 0
+    assert g.n_pix <= g.n_even <= g.period - 3 * pad
+    assert g.n_used <= g.period * steps // ROOT_PIXELS
