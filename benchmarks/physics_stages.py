@@ -8,8 +8,8 @@ import numba
 import numpy as np
 
 from physics import psf
-from physics._batch import TOLERANCE, row_constants
-from physics.convolve import PSF_FLOOR, buffers, image, set_transfer, spectrum
+from physics._batch import PSF_LOST, TOLERANCE, row_constants
+from physics.convolve import buffers, image, modes_of, place_image, set_transfer, spectrum
 from physics.deposit import root_grid
 from physics.geometry import geometry
 from physics.gridding import DENSITY_FLOOR, density
@@ -20,6 +20,7 @@ from tests.physics.systems import PIXEL, columns, random_systems
 
 REPEATS = 5
 FWHM, BETA = 1.2, psf.DEFAULT_BETA
+_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _LENS = ("theta_e", "q", "phi", "gamma", "phi_gamma", "lens_x", "lens_y")
 _SOURCE = ("r_eff", "n_sersic", "src_q", "src_phi", "src_x", "src_y")
 
@@ -51,15 +52,16 @@ def _spectrum_all(n, buf, plan, modes):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
-def _image_all(n, buf, plan, modes, out):  # type: ignore[no-untyped-def]
+def _image_all(n, buf, plan, modes, out, sums):  # type: ignore[no-untyped-def]
     for _ in range(n):
-        image(buf, plan, buf.transfer[0], modes, modes, out)
+        image(buf, plan, buf.transfer[0], modes, modes)
+        place_image(buf, plan, out, _ONE, sums)
 
 
 @numba.njit
-def _transfer_all(n, buf, table, unit, modes):  # type: ignore[no-untyped-def]
+def _transfer_all(n, buf, plan, rates, weights, unit, modes):  # type: ignore[no-untyped-def]
     for _ in range(n):
-        set_transfer(buf.transfer[0], table, np.float32(psf.TABLE_STEPS), unit, modes)
+        set_transfer(buf, plan, buf.transfer[0], rates, weights, unit, _ZERO, modes)
 
 
 def _microseconds(count: int, work: Callable[..., Any], *arguments: Any) -> float:
@@ -76,14 +78,14 @@ def stages(count: int, seed: int) -> dict[str, float]:
     """Microseconds of each stage for 64x64 stamps and a Moffat PSF of 1.2"."""
     table = columns(list(random_systems(count, seed)), (FWHM,))
     lenses, sources = (np.stack([table[name] for name in names], axis=1) for names in (_LENS, _SOURCE))
-    profile = psf.fourier_table("moffat", BETA)
+    rates, weights = (values.astype(np.float32) for values in psf.fourier_gaussians("moffat", BETA))
     scale = float(psf.fourier_scale("moffat", np.array(FWHM), BETA))
-    steps = density(psf.table_cutoff(profile, DENSITY_FLOOR) / (2 * np.pi * scale / PIXEL))
+    steps = density(psf.cutoff("moffat", BETA, DENSITY_FLOOR) / (2 * np.pi * scale / PIXEL))
     g = geometry(64, steps)
     constants = row_constants(g, PIXEL)
-    plan, buf = constants.plan, buffers(g, constants.plan, 1)
+    plan, buf = constants.plan, buffers(g, constants.plan, 1, rates.size)
     unit = 2 * np.pi / (g.period * PIXEL) * scale
-    modes = min(int(psf.table_cutoff(profile, PSF_FLOOR) / unit) + 2, plan.most)
+    modes = modes_of(plan, psf.cutoff_of_peak("moffat", BETA, PSF_LOST) / unit)
     work, roots = scratch(), root_grid(g.n_root, g.stride)
     ready = _microseconds(count, _prepare_all, lenses, sources, constants)
     plane = _microseconds(
@@ -95,7 +97,9 @@ def stages(count: int, seed: int) -> dict[str, float]:
         "integrate": plane - ready,
         "spectrum": _microseconds(count, _spectrum_all, count, buf, plan, modes),
         "transfer (a band)": _microseconds(
-            count, _transfer_all, count, buf, profile, np.float32(unit), modes
+            count, _transfer_all, count, buf, plan, rates, weights, np.float32(unit), modes
         ),
-        "image (a band)": _microseconds(count, _image_all, count, buf, plan, modes, out),
+        "image (a band)": _microseconds(
+            count, _image_all, count, buf, plan, modes, out, np.zeros(64, np.float32)
+        ),
     }

@@ -5,18 +5,30 @@ from typing import NamedTuple
 
 import numpy as np
 
-from physics._jit import Array, Real, allocating, vectorised
-from physics.convolve import PSF_FLOOR, Buffers, Plan, buffers, image, plan, set_transfer, spectrum
+from physics._jit import Array, allocating
+from physics.convolve import (
+    Buffers,
+    Plan,
+    buffers,
+    image,
+    modes_of,
+    place_image,
+    plan,
+    set_transfer,
+    spectrum,
+)
 from physics.deposit import RootGrid, Tables, root_grid, tables
 from physics.geometry import Geometry
 from physics.plane import Numbers, integrate_plane
-from physics.psf import TABLE_STEPS, table_cutoff
+from physics.psf import cutoff_of_peak, fourier_gaussians
 from physics.quadtree import Job, Scratch, scratch
 from physics.rays import fit_matrix, prepare
 
 F32 = np.float32
 #: Integration error allowed per cell, in units of the source's flux.
 TOLERANCE = 6e-6
+#: Frequencies that hold less than this of a star's peak, in all, are left out.
+PSF_LOST = 1e-4
 
 
 class Constants(NamedTuple):
@@ -43,27 +55,34 @@ def render_rows(
     fluxes: Array,
     scales: Array,
     wrapped: Array,
-    table: Array,
+    kind: str,
+    beta: float,
     g: Geometry,
     constants: Constants,
     out: Array,
     magnification: Array,
     flux_in_stamp: Array,
 ) -> None:
-    """Render the given rows into the outputs. scales, wrapped, table: the PSF in Fourier space (psf.py)."""
-    cutoff = table_cutoff(table, PSF_FLOOR)
+    """Render the given rows into the outputs. scales, wrapped: the PSF in Fourier space (psf.py)."""
+    rates, weights = (values.astype(np.float32) for values in fourier_gaussians(kind, beta))
+    cutoff = cutoff_of_peak(kind, beta, PSF_LOST)
     _render_rows(
-        rows, lenses, sources, centers, fluxes, scales, wrapped, table, cutoff, constants, scratch(),
-        root_grid(g.n_root, g.stride), buffers(g, constants.plan, fluxes.shape[1]), out, magnification,
-        flux_in_stamp,
+        rows, lenses, sources, frame_centers(centers, g, constants), fluxes, scales, wrapped, rates, weights,
+        cutoff, constants, scratch(), root_grid(g.n_root, g.stride),
+        buffers(g, constants.plan, fluxes.shape[1], rates.size), out, magnification, flux_in_stamp,
     )  # fmt: skip
+
+
+def frame_centers(centers: Array, g: Geometry, constants: Constants) -> Array:
+    """The hosts' offsets from the middle of the grids, arcsec."""
+    return centers - g.middle * constants.numbers.pixel_scale
 
 
 @allocating
 def _render_rows(
     rows: Array, lenses: Array, sources: Array, centers: Array, fluxes: Array, scales: Array, wrapped: Array,
-    table: Array, cutoff: float, constants: Constants, work: Scratch, roots: RootGrid, buf: Buffers,
-    out: Array, magnification: Array, flux_in_stamp: Array,
+    rates: Array, weights: Array, cutoff: float, constants: Constants, work: Scratch, roots: RootGrid,
+    buf: Buffers, out: Array, magnification: Array, flux_in_stamp: Array,
 ) -> None:  # fmt: skip
     numbers = constants.numbers
     series = np.empty((2, constants.nodes.size))
@@ -81,27 +100,15 @@ def _render_rows(
             scale = scales[row, band]
             if scale != known[band]:
                 known[band] = scale
-                modes[band] = min(int(cutoff / (step * scale)) + 2, constants.plan.most)
-                set_transfer(buf.transfer[band], table, F32(TABLE_STEPS), F32(step * scale), modes[band])
-                buf.transfer[band, 0] *= F32(1.0 - wrapped[row, band])
+                unit = step * scale
+                modes[band] = modes_of(constants.plan, cutoff / unit)
+                set_transfer(
+                    buf, constants.plan, buf.transfer[band], rates, weights, F32(unit),
+                    F32(wrapped[row, band]), modes[band],
+                )  # fmt: skip
         most = modes.max()
         spectrum(buf, constants.plan, most)
         for band in range(fluxes.shape[1]):
-            stamp = out[row, band]
-            image(buf, constants.plan, buf.transfer[band], most, modes[band], stamp)
-            flux_in_stamp[row, band] = scale_image(stamp, F32(fluxes[row, band]), sums) / total
-
-
-@vectorised
-def scale_image(stamp: Array, flux: Real, sums: Array) -> Real:
-    """Sum of the unit-flux stamp, which is then multiplied by flux. sums: scratch of n_pix."""
-    sums[:] = F32(0.0)
-    for j in range(stamp.shape[0]):
-        for i in range(stamp.shape[1]):
-            sums[i] += stamp[j, i]
-        for i in range(stamp.shape[1]):
-            stamp[j, i] *= flux
-    total = 0.0
-    for i in range(stamp.shape[1]):
-        total += sums[i]
-    return total
+            image(buf, constants.plan, buf.transfer[band], most, modes[band])
+            flux = F32(fluxes[row, band])
+            flux_in_stamp[row, band] = place_image(buf, constants.plan, out[row, band], flux, sums) / total

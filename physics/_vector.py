@@ -13,7 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir  # type: ignore[import-untyped]
+from llvmlite.binding import get_host_cpu_features, get_host_cpu_name  # type: ignore[import-untyped]
 from numba import types
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 
 LANES = 16
@@ -117,8 +119,15 @@ def polynomial(typing_context, t, coefficients):  # type: ignore[no-untyped-def]
     return coefficients.dtype(coefficients.dtype, coefficients), generate
 
 
-#: Block of the product that `matrix_product` keeps in registers: rows x LANES columns.
-BLOCK_ROWS = 8
+#: Blocks of the product that `matrix_product` keeps in registers: rows, by two machine vectors.
+_TILE_ROWS = (4, 6)
+
+
+def _tile_columns() -> int:
+    """Two machine vectors. With AVX-512 that is 32 floats; elsewhere LANES already fills two registers."""
+    name = config.CPU_NAME or get_host_cpu_name()
+    features = config.CPU_FEATURES if config.CPU_FEATURES is not None else get_host_cpu_features().flatten()
+    return 2 * LANES if name == "x86-64-v4" or "+avx512f" in features else LANES
 
 
 def _sum_loop(
@@ -148,41 +157,96 @@ def _sum_loop(
 
 @intrinsic
 def matrix_product(  # type: ignore[no-untyped-def]
-    typing_context, a, a_at, a_stride, b, b_at, b_stride, c, c_at, c_stride, rows, columns, depth
+    typing_context, a, a_at, a_row, a_step, b, b_at, b_row, c, c_at, c_row, rows, columns, depth
 ):
-    """c[c_at + i c_stride + j] = sum_k a[a_at + i a_stride + k] b[b_at + k b_stride + j].
+    """c[c_at + i c_row + j] = sum_k a[a_at + i a_row + k a_step] b[b_at + k b_row + j].
 
-    i < rows, a multiple of BLOCK_ROWS; j < columns, a multiple of LANES; k < depth, any.
+    i < rows, even and at least 4; j < columns, a multiple of LANES; k < depth, any. The sum over k is taken
+    in order, whatever the block.
     """
     whole = types.int64
-    signature = types.void(*(_ARRAY, whole, whole) * 3, whole, whole, whole)
+    signature = types.void(_ARRAY, *(whole,) * 3, *(_ARRAY, whole, whole) * 2, whole, whole, whole)
 
     def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
-        left, right, out = (_Memory(context, builder, sig.args[k], args[k]) for k in (0, 3, 6))
-        zero = ir.Constant(ir.VectorType(_F32, LANES), [0.0] * LANES)
+        left, right, out = (_Memory(context, builder, sig.args[k], args[k]) for k in (0, 4, 7))
+        a_at, a_row, a_step, b_at, b_row, c_at, c_row = (args[k] for k in (1, 2, 3, 5, 6, 8, 9))
+        rows, columns, depth = args[10:]
 
-        def block(i: Any, j: Any) -> None:
-            first = builder.add(args[1], builder.mul(i, args[2]))
-            lines = [_index(builder, first, args[2], r) for r in range(BLOCK_ROWS)]
-            column = builder.add(args[4], j)
+        def tile(i: Any, j: Any, height: int, width: int) -> None:
+            zero = ir.Constant(ir.VectorType(_F32, width), [0.0] * width)
+            first = builder.add(a_at, builder.mul(i, a_row))
+            lines = [_index(builder, first, a_row, r) for r in range(height)]
+            column = builder.add(b_at, j)
 
             def body(k: Any, totals: list[Any]) -> list[Any]:
-                row = right.load(builder.add(column, builder.mul(k, args[5])))
-                products = (left.splat(builder.add(line, k)) * row for line in lines)
+                row = right.load(builder.add(column, builder.mul(k, b_row)), width)
+                step = builder.mul(k, a_step)
+                products = (left.splat(builder.add(line, step), width) * row for line in lines)
                 return [(Vector(builder, t) + p).value for t, p in zip(totals, products, strict=True)]
 
-            totals = _sum_loop(builder, args[11], [zero] * BLOCK_ROWS, body)
-            target = builder.add(builder.add(args[7], j), builder.mul(i, args[8]))
+            totals = _sum_loop(builder, depth, [zero] * height, body)
+            target = builder.add(builder.add(c_at, j), builder.mul(i, c_row))
             for r, total in enumerate(totals):
-                out.store(_index(builder, target, args[8], r), Vector(builder, total))
+                out.store(_index(builder, target, c_row, r), Vector(builder, total))
 
-        _count_up(
-            builder, args[10], LANES,
-            lambda j: _count_up(builder, args[9], BLOCK_ROWS, lambda i: block(i, j)),
-        )  # fmt: skip
+        def stripe(j: Any, width: int) -> None:
+            low, high = _TILE_ROWS
+            six = ir.Constant(_I64, high)
+            missing = builder.srem(builder.sub(six, builder.srem(rows, six)), six)
+            few = builder.mul(missing, ir.Constant(_I64, low // 2))  # 0, 4 or 8 rows in blocks of 4
+            _count_up(builder, few, low, lambda i: tile(i, j, low, width))
+            _count_up(
+                builder, builder.sub(rows, few), high, lambda i: tile(builder.add(few, i), j, high, width)
+            )
+
+        wide = _tile_columns()
+        rest = builder.srem(columns, ir.Constant(_I64, wide))
+        body_end = builder.sub(columns, rest)
+        _count_up(builder, body_end, wide, lambda j: stripe(j, wide))
+        if wide > LANES:
+            _count_up(builder, rest, LANES, lambda j: stripe(builder.add(body_end, j), LANES))
         return context.get_dummy_value()
 
     return signature, generate
+
+
+def across(formula: Callable[..., tuple[Vector, ...]], left: int, right: int, results: int) -> Any:
+    """An intrinsic f(a, a_at, b, b_at, out, out_at, numbers, n): `formula` on rows of two arrays.
+
+    out[out_at[r] + k] = formula(a[a_at[..] + k], b[b_at[..] + k], numbers)[r] for k < n, a multiple of LANES.
+    left, right, results: how many rows of a, b and out. numbers: a pair. A result may replace its operand.
+    """
+
+    @intrinsic
+    def apply(typing_context, a, a_at, b, b_at, out, out_at, numbers, n):  # type: ignore[no-untyped-def]
+        def places(count: int) -> Any:
+            return types.UniTuple(types.int64, count)
+
+        signature = types.void(
+            _ARRAY, places(left), _ARRAY, places(right), _ARRAY, places(results),
+            types.UniTuple(types.float32, 2), types.int64,
+        )  # fmt: skip
+
+        def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
+            one, two, target = (_Memory(context, builder, sig.args[k], args[k]) for k in (0, 2, 4))
+            starts = [cgutils.unpack_tuple(builder, args[k]) for k in (1, 3, 5)]
+            scalars = [splat(builder, number, LANES) for number in cgutils.unpack_tuple(builder, args[6])]
+
+            def body(k: Any) -> None:
+                operands = [
+                    [memory.load(builder.add(start, k)) for start in places]
+                    for memory, places in zip((one, two), starts[:2], strict=True)
+                ]
+                values = formula(*operands, scalars)
+                for start, value in zip(starts[2], values, strict=True):
+                    target.store(builder.add(start, k), value)
+
+            _count_up(builder, args[7], LANES, body)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return apply
 
 
 def _interleave(builder: Any, a: Any, b: Any, upper: bool) -> Any:

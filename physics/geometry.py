@@ -1,7 +1,8 @@
 """The grids of one stamp size and one density: root cells of the integration, the deposit grid, the Fourier
 period.
 
-Along an axis, in pixels from the stamp's middle, about which everything is symmetric:
+Along an axis, in pixels from the stamp's middle, about which everything is symmetric (a stamp with an odd
+side is part of one with another pixel at the far end, and that one's middle counts):
   period     the whole pattern repeats after `period` pixels (the image is a Fourier series); it exceeds the
              stamp by three pads, so that the PSF's wings do not come back on the other side;
   deposit    a grid of `steps` points per 2 pixels: light is spread over it by a smooth window (gridding.py);
@@ -9,17 +10,16 @@ Along an axis, in pixels from the stamp's middle, about which everything is symm
              grid points, so the 8 grid points that a ray in it can reach, and its weights, come from one
              small table.
 Root cells reach `pad` pixels beyond the stamp: light from there is scattered into it by the PSF. Broad Moffat
-wings need the wide pad.
+wings need a wide pad.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
 
-#: Pixels around the stamp whose light is convolved with the PSF.
-PAD = 16
-WIDE_PAD = 40
-#: A PSF with more of its flux than this beyond the narrow period gets the wide pad.
-MOST_WRAPPED = 5e-4
+#: Pixels around the stamp whose light is convolved with the PSF, and the largest part of its flux that a PSF
+#: may have beyond the period of that pad. Largest flux error on 64 px for beta 2.5 and FWHM to 2.5": 1e-4
+#: for theta_E to 3", 5e-4 to 5", where images lie beyond the pad.
+PADS = ((16, 3e-4), (24, 1.5e-3), (40, 1.0))
 #: Side of a root cell in pixels.
 ROOT_PIXELS = 2
 #: Deposit-grid steps per root cell: the sharper the PSF, the denser (gridding.py says when each serves).
@@ -35,12 +35,14 @@ _LANES = 16
 class Geometry:
     """Grids for stamps of n_pix pixels.
 
-    n_pix: pixels per side. steps: grid steps per root cell. pad: pixels around the stamp.
+    n_pix: pixels per side. n_even: the same, or one more to make it even.
+    steps: grid steps per root cell. pad: pixels around the stamp.
     period: pixels per Fourier period. n_root: root cells per side. n_used: deposit points per side.
     stride: n_used in whole vectors.
     """
 
     n_pix: int
+    n_even: int
     steps: int
     pad: int
     period: int
@@ -53,11 +55,22 @@ class Geometry:
         """Centre of the first root cell, pixels from the stamp's middle."""
         return -0.5 * ROOT_PIXELS * (self.n_root - 1)
 
+    @property
+    def middle(self) -> float:
+        """The middle of the n_even pixels, in pixels from that of the n_pix."""
+        return 0.5 * (self.n_even - self.n_pix)
+
 
 @lru_cache(maxsize=32)
-def geometry(n_pix: int, steps: int, pad: int = PAD) -> Geometry:
+def geometry(n_pix: int, steps: int, pad: int = PADS[0][0]) -> Geometry:
     """The grids for one stamp size, density and pad."""
-    n_root = (n_pix + 2 * pad) // ROOT_PIXELS
+    n_even = n_pix + n_pix % 2
+    n_root = (n_even + 2 * pad) // ROOT_PIXELS
     n_root += 1 - n_root % 2  # odd, for an even number of deposit points at any density
     n_used = steps * (n_root - 1) + WINDOW
-    return Geometry(n_pix, steps, pad, n_pix + 3 * pad, n_root, n_used, -(-n_used // _LANES) * _LANES)
+    period = _multiple(n_even + 3 * pad)  # of 16: so is the number of grid points or its half (series.py)
+    return Geometry(n_pix, n_even, steps, pad, period, n_root, n_used, _multiple(n_used))
+
+
+def _multiple(n: int) -> int:
+    return -(-n // _LANES) * _LANES

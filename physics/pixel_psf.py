@@ -8,60 +8,66 @@ matrices of convolve.py by cos(a + b) = cos a cos b - sin a sin b and sin(a + b)
 
 import numpy as np
 
-from physics._batch import TOLERANCE, Constants, scale_image
+from physics._batch import TOLERANCE, Constants, frame_centers
 from physics._jit import Array, allocating, vectorised
-from physics._vector import LANES
-from physics.convolve import Buffers, buffers, spectrum, synthesise, whole
+from physics._vector import LANES, Vector, across
+from physics.convolve import Buffers, Plan, buffers, pair_row, place_image, spectrum, synthesise, whole
 from physics.deposit import RootGrid, root_grid
 from physics.geometry import Geometry
 from physics.plane import integrate_plane
 from physics.quadtree import Job, Scratch, scratch
 from physics.rays import prepare
+from physics.series import NO_NUMBERS
 
 F32 = np.float32
 #: Deposit density: a grid Nyquist frequency of 0.75 cycles per pixel.
 STEPS = 3
 
 
-def transfer(image: Array, period: int) -> tuple[Array, int]:
-    """(H, modes): H float32 [cos or sin in y, ky, pair of kx in rows of whole vectors], flat.
+def transfer(image: Array, p: Plan, period: int) -> tuple[Array, int]:
+    """(u u H, modes): float32, four matrices [ky, kx]: (cos or sin in y) x (cos or sin in x).
 
-    image: odd side, its middle pixel is the origin.
+    u: see convolve.py. modes: whole vectors. image: odd side, its middle pixel is the origin.
     """
-    modes = period // 2 + 1
-    row = -(-modes // LANES) * LANES
+    nyquist = period // 2  # the period is even: the last frequency is its own mirror image
+    modes = int(whole(nyquist + 1, LANES))
     d = np.arange(image.shape[0]) - image.shape[0] // 2
-    phase = 2.0 * np.pi / period * np.outer(np.arange(modes), d)
-    c, s = np.cos(phase), np.sin(phase)
-    parts = np.zeros((2, modes, 2, row), np.float32)
+    k = np.arange(nyquist + 1)
+    phase = 2.0 * np.pi / period * np.outer(k, d)
+    gain = p.gain[: nyquist + 1] * np.where(k == nyquist, 0.5, 1.0)
+    c, s = np.cos(phase) * gain[:, None], np.sin(phase) * gain[:, None]
+    parts = np.zeros((2, 2, modes, modes), np.float32)
     for j, along_y in enumerate((c, s)):
         for i, along_x in enumerate((c, s)):
-            parts[j, :, i, :modes] = along_y @ image @ along_x.T
-    if period % 2 == 0:  # the last frequency is its own mirror image
-        parts[:, -1] *= 0.5
-        parts[:, :, :, modes - 1] *= 0.5
+            parts[j, i, : nyquist + 1, : nyquist + 1] = along_y @ image @ along_x.T
     return parts.ravel(), modes
 
 
+def _mix(h: list[Vector], x: list[Vector], _: list[Vector]) -> tuple[Vector, ...]:
+    """Coefficients of the convolution. h, x: (cos, cos), (cos, sin), (sin, cos), (sin, sin) in (y, x)."""
+    hcc, hcs, hsc, hss = h
+    cc, cs, sc, ss = x
+    return (
+        cc * hcc - cs * hcs - sc * hsc + ss * hss, cs * hcc + cc * hcs - ss * hsc - sc * hss,
+        sc * hcc - ss * hcs + cc * hsc - cs * hss, ss * hcc + sc * hcs + cs * hsc + cc * hss,
+    )  # fmt: skip
+
+
+_mix_rows = across(_mix, 4, 4, 4)
+
+
 @vectorised
-def _mix(buf: Buffers, h: Array, modes: int) -> None:
-    """buf.a, buf.b (cos and sin in y) = the coefficients of the convolution."""
-    row = whole(modes, LANES)
-    pair = 2 * row
+def _filter(buf: Buffers, p: Plan, h: Array, modes: int) -> None:
+    """buf.passed = the coefficients of the convolution, for `synthesise`."""
+    row = pair_row(modes)
+    size, part = modes * modes, modes * row
     for ky in range(modes):
-        at = ky * pair
-        hcc, hcs = h[at:], h[at + row :]
-        hsc, hss = h[modes * pair + at :], h[modes * pair + at + row :]
-        xcc, xcs, xsc, xss = buf.cos_y[at:], buf.cos_y[at + row :], buf.sin_y[at:], buf.sin_y[at + row :]
-        ycc, ycs, ysc, yss = buf.a[at:], buf.a[at + row :], buf.b[at:], buf.b[at + row :]
-        for k in range(row):
-            ycc[k] = xcc[k] * hcc[k] - xcs[k] * hcs[k] - xsc[k] * hsc[k] + xss[k] * hss[k]
-        for k in range(row):
-            ycs[k] = xcs[k] * hcc[k] + xcc[k] * hcs[k] - xss[k] * hsc[k] - xsc[k] * hss[k]
-        for k in range(row):
-            ysc[k] = xsc[k] * hcc[k] - xss[k] * hcs[k] + xcc[k] * hsc[k] - xcs[k] * hss[k]
-        for k in range(row):
-            yss[k] = xss[k] * hcc[k] + xsc[k] * hcs[k] + xcs[k] * hsc[k] + xcc[k] * hss[k]
+        of_h, at, sin_y, to, to_sin = ky * modes, ky * row, p.part + ky * row, ky * row, part + ky * row
+        _mix_rows(
+            h, (of_h, of_h + size, of_h + 2 * size, of_h + 3 * size),
+            buf.coefficients, (at, at + modes, sin_y, sin_y + modes),
+            buf.passed, (to, to + modes, to_sin, to_sin + modes), NO_NUMBERS, modes,
+        )  # fmt: skip
 
 
 def render_pixel_rows(
@@ -77,11 +83,11 @@ def render_pixel_rows(
     flux_in_stamp: Array,
 ) -> None:
     """Render all rows into the outputs with one PSF image per band: images [band, side, side], unit sums."""
-    transfers = [transfer(image, g.period) for image in images]
+    transfers = [transfer(image, constants.plan, g.period) for image in images]
     _render_pixel_rows(
-        lenses, sources, centers, fluxes, np.stack([h for h, _ in transfers]), transfers[0][1], constants,
-        scratch(), root_grid(g.n_root, g.stride), buffers(g, constants.plan, len(images)), out, magnification,
-        flux_in_stamp,
+        lenses, sources, frame_centers(centers, g, constants), fluxes, np.stack([h for h, _ in transfers]),
+        transfers[0][1], constants, scratch(), root_grid(g.n_root, g.stride),
+        buffers(g, constants.plan, 0, 0), out, magnification, flux_in_stamp,
     )  # fmt: skip
 
 
@@ -101,7 +107,7 @@ def _render_pixel_rows(
         magnification[row] = total
         spectrum(buf, constants.plan, modes)
         for band in range(fluxes.shape[1]):
-            stamp = out[row, band]
-            _mix(buf, transfers[band], modes)
-            synthesise(buf, constants.plan, modes, stamp)
-            flux_in_stamp[row, band] = scale_image(stamp, F32(fluxes[row, band]), sums) / total
+            _filter(buf, constants.plan, transfers[band], modes)
+            synthesise(buf, constants.plan, modes)
+            flux = F32(fluxes[row, band])
+            flux_in_stamp[row, band] = place_image(buf, constants.plan, out[row, band], flux, sums) / total

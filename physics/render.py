@@ -13,7 +13,7 @@ import numpy as np
 
 from physics import _validate, lens, pixel_psf, psf, sersic
 from physics._batch import render_rows, row_constants
-from physics.geometry import MAX_PIXELS, MOST_WRAPPED, PAD, WIDE_PAD, geometry
+from physics.geometry import MAX_PIXELS, PADS, geometry
 from physics.gridding import DENSITY_FLOOR, density
 from physics.lens import Lens
 from physics.psf import DEFAULT_BETA, Psf
@@ -234,25 +234,27 @@ def _render(
     for beta in np.unique(betas) if kind == "moffat" else betas[:1]:
         mine = betas == beta if kind == "moffat" else np.ones(n, bool)
         scales = psf.fourier_scale(kind, widths, float(beta))
-        table = psf.fourier_table(kind, float(beta) if kind == "moffat" else 0.0)
-        groups = _groups(kind, float(beta), table, scales / pixel_scale, n_pix)
+        groups = _groups(kind, float(beta), scales / pixel_scale, n_pix)
         for steps, pad in np.unique(groups[mine], axis=0):
             g = geometry(n_pix, int(steps), int(pad))
             wrapped = psf.wrapped_flux(kind, scales, float(beta), g.period * pixel_scale)
             rows = np.flatnonzero(mine & (groups == (steps, pad)).all(axis=1))
             render_rows(
-                rows, lenses, sources, centers, fluxes, scales, wrapped, table, g,
+                rows, lenses, sources, centers, fluxes, scales, wrapped, kind, float(beta), g,
                 row_constants(g, pixel_scale), result.image, result.magnification, result.flux_in_stamp,
             )  # fmt: skip
     return result
 
 
-def _groups(kind: str, beta: float, table: np.ndarray, scales: np.ndarray, n_pix: int) -> np.ndarray:
+def _groups(kind: str, beta: float, scales: np.ndarray, n_pix: int) -> np.ndarray:
     """(density, pad) of each row: its sharpest band decides on the one, its broadest on the other.
 
     scales: `psf.fourier_scale` in pixels, [n, band].
     """
-    cutoff = psf.table_cutoff(table, DENSITY_FLOOR) / (2.0 * np.pi * scales.min(axis=1))
-    wrapped = psf.wrapped_flux(kind, scales.max(axis=1), beta, n_pix + 3.0 * PAD)
+    cutoff = psf.cutoff(kind, beta, DENSITY_FLOOR) / (2.0 * np.pi * scales.min(axis=1))
+    broadest = scales.max(axis=1)
+    pads = np.zeros(len(scales), np.int64)
+    for pad, most_wrapped in reversed(PADS):
+        pads[psf.wrapped_flux(kind, broadest, beta, n_pix + 3.0 * pad) <= most_wrapped] = pad
     steps = np.array([density(float(c)) for c in cutoff], dtype=np.int64)
-    return np.stack([steps, np.where(wrapped > MOST_WRAPPED, WIDE_PAD, PAD)], axis=1)
+    return np.stack([steps, pads], axis=1)

@@ -3,7 +3,7 @@ import pytest
 from scipy import integrate
 
 from physics import gridding, psf
-from physics.geometry import DENSITIES, MAX_PIXELS, PAD, ROOT_PIXELS, WIDE_PAD, WINDOW, geometry
+from physics.geometry import DENSITIES, MAX_PIXELS, PADS, ROOT_PIXELS, WINDOW, geometry
 
 
 @pytest.mark.parametrize("steps", DENSITIES)
@@ -24,10 +24,9 @@ def test_window_transform(frequency, steps):
 def test_a_star_keeps_its_place_and_shape(kind, beta, fwhm, bound):
     """The bound of the docstring, along one axis: the grid's spectrum over the window's is the ray's own."""
     scale = float(psf.fourier_scale(kind, np.array(fwhm), beta))
-    table = psf.fourier_table(kind, beta)
-    steps = gridding.density(psf.table_cutoff(table, gridding.DENSITY_FLOOR) / (2 * np.pi * scale))
+    steps = gridding.density(psf.cutoff(kind, beta, gridding.DENSITY_FLOOR) / (2 * np.pi * scale))
     f = np.linspace(0, 1.5, 3001)
-    passed = np.interp(2 * np.pi * f * scale * psf.TABLE_STEPS, np.arange(table.size), table)
+    passed = psf.fourier_transform(kind, beta, 2 * np.pi * f * scale)
     per_step = f * ROOT_PIXELS / steps
     inside = per_step <= 0.5
     k = np.arange(-20, 21)
@@ -60,10 +59,11 @@ def test_the_window_of_a_root_cell_holds_all_of_its_light(steps):
 
 @pytest.mark.parametrize("steps", DENSITIES)
 @pytest.mark.parametrize("n_pix", [8, 33, 64, 96, 101, MAX_PIXELS])
-@pytest.mark.parametrize("pad", [PAD, WIDE_PAD])
+@pytest.mark.parametrize("pad", [pad for pad, _ in PADS])
 def test_geometry_has_room(n_pix, steps, pad):
     g = geometry(n_pix, steps, pad)
     assert g.first_root - 0.5 * ROOT_PIXELS <= -0.5 * n_pix - pad
     assert g.n_used == steps * (g.n_root - 1) + WINDOW <= g.stride
-    assert g.n_used % 2 == 0
-    assert g.period >= n_pix + 3 * pad
+    assert g.n_used % 2 == 0 and g.n_even % 2 == 0 and g.period % 16 == 0
+    assert g.n_pix <= g.n_even <= g.period - 3 * pad
+    assert g.n_used <= g.period * steps // ROOT_PIXELS

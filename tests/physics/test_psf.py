@@ -27,21 +27,30 @@ def test_noise_equivalent_area_is_that_of_the_profile(beta, fwhm):
     assert Psf((fwhm,), beta=beta).noise_equivalent_area[0] == pytest.approx(1 / power, rel=1e-6)
 
 
-@untimed
-@given(st.floats(0.5, 15.0), st.floats(1e-3, 60.0))
-def test_bessel_k(nu, x):
-    assert psf.bessel_k(nu, np.array([x]))[0] == pytest.approx(special.kv(nu, x), rel=1e-9)
-
-
-@pytest.mark.parametrize("beta", [1.5, 2.5, 3.7, 20.0])
-def test_fourier_table_is_the_transform_of_the_profile(beta):
-    table = psf.fourier_table("moffat", beta)
+def _moffat_transform(beta, w):
     nu = beta - 1
-    w = np.linspace(0.01, 20, 700)
-    linear = np.interp(w, np.arange(table.size) / psf.TABLE_STEPS, table)
-    truth = 2 ** (1 - nu) / special.gamma(nu) * w**nu * special.kv(nu, w)
-    assert table[0] == 1.0
-    np.testing.assert_allclose(linear, truth, atol=3e-6)
+    return 2 ** (1 - nu) / special.gamma(nu) * w**nu * special.kv(nu, w)
+
+
+@pytest.mark.parametrize("beta", [1.5, 1.9, 2.5, 2.85, 3.5, 4.0, 6.0, 11.0, 20.0])
+def test_sum_of_gaussians_is_the_transform_of_the_profile(beta):
+    w = np.concatenate([np.geomspace(1e-6, 0.1, 200), np.linspace(0.1, 25, 700)])
+    got = psf.fourier_transform("moffat", beta, w)
+    np.testing.assert_allclose(got, _moffat_transform(beta, w), atol=1e-5)
+    assert psf.fourier_transform("moffat", beta, np.zeros(1)) == pytest.approx(1.0, abs=1e-12)
+    assert beta < 2.5 or psf.fourier_gaussians("moffat", beta)[0].size <= 22
+
+
+@pytest.mark.parametrize("beta", [2.5, 4.0])
+def test_cutoffs_are_where_they_should_be(beta):
+    step = 1 / 256
+    w = psf.cutoff("moffat", beta, 1e-3)
+    assert _moffat_transform(beta, w) < 1e-3 < _moffat_transform(beta, w - 2 * step)
+    w = psf.cutoff_of_peak("moffat", beta, 1e-3)
+    beyond = [integrate.quad(lambda t: t * _moffat_transform(beta, t), x, 60)[0] for x in (w, w - 2 * step)]
+    peak = 2 * (beta - 1)  # 2 pi a^2 P(0)
+    assert beyond[0] < 1.001e-3 * peak < beyond[1]
+    assert psf.cutoff_of_peak("gaussian", 0.0, 1e-4) == pytest.approx(np.sqrt(2 * np.log(1e4)), abs=step)
 
 
 @pytest.mark.parametrize("kind", ["moffat", "gaussian"])
