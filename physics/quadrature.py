@@ -75,12 +75,12 @@ def _choose_rules(
         r2 = sx * sx + sy * sy + _TINY
         # J = M - k (A t) t^T with t = (-v, u): the SIE's Jacobian is 2 kappa along the tangential direction
         d2 = u * u + v * v + _TINY
-        inv_d2 = _ONE / d2
+        inv_d = _ONE / math.sqrt(d2)
+        inv_d2 = inv_d * inv_d
         k = min(r.strength * inverse / math.sqrt(_ONE - r.one_minus_q * w) * inv_d2, _STEEP)
         mx, my = r.mxy * u - r.mxx * v, r.myy * u - r.myx * v
         ax, ay = r.axy * u - r.axx * v, r.ayy * u - r.ayx * v
         norm2 = r.m_norm2 - _TWO * k * (mx * ax + my * ay) + k * k * d2 * (ax * ax + ay * ay)
-        inv_d = math.sqrt(inv_d2)
         reach = half * math.sqrt(max(norm2, _ZERO)) + second * k * d2 * inv_d
         touching = half * inv_d > _CENTRE_REACH
         reach += jump if touching else _ZERO
