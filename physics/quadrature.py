@@ -31,6 +31,7 @@ _MOST_CHANGE = F32(1e4)
 _STEEP = F32(1e15)  # its square stays a float on the lens centre itself
 _ERROR_1, _ERROR_2 = F32(1 / 24), F32(1 / 4320)
 _ERROR_3, _ERROR_4 = F32(1 / 2.016e6), F32(1 / 1.778e9)
+_CUSP_2, _CUSP_3 = F32(0.01), F32(0.01)
 #: D / R up to which the rules of 2, 3 and 4 nodes are trusted.
 _TRUST_2, _TRUST_3, _TRUST_4 = F32(0.5), F32(0.7), F32(0.9)
 
@@ -74,14 +75,15 @@ def _choose_rules(
         r2 = sx * sx + sy * sy + _TINY
         # J = M - k (A t) t^T with t = (-v, u): the SIE's Jacobian is 2 kappa along the tangential direction
         d2 = u * u + v * v + _TINY
-        inv_d2 = _ONE / d2
+        inv_d = _ONE / math.sqrt(d2)
+        inv_d2 = inv_d * inv_d
         k = min(r.strength * inverse / math.sqrt(_ONE - r.one_minus_q * w) * inv_d2, _STEEP)
         mx, my = r.mxy * u - r.mxx * v, r.myy * u - r.myx * v
         ax, ay = r.axy * u - r.axx * v, r.ayy * u - r.ayx * v
         norm2 = r.m_norm2 - _TWO * k * (mx * ax + my * ay) + k * k * d2 * (ax * ax + ay * ay)
-        inv_d = math.sqrt(inv_d2)
         reach = half * math.sqrt(max(norm2, _ZERO)) + second * k * d2 * inv_d
-        reach += jump if half * inv_d > _CENTRE_REACH else _ZERO
+        touching = half * inv_d > _CENTRE_REACH
+        reach += jump if touching else _ZERO
         r2 = max(r2, _ZERO)
         outside = max(r2, r.core_r2)
         power = exp2(r.half_inv_n * log2(outside))
@@ -91,15 +93,17 @@ def _choose_rules(
         # for n < 1 the profile is steepest at the cell's far side: (R + D)^(1/n - 1)
         steeper = _ONE + ratio * (r.steeper1 + ratio * (r.steeper2 + ratio * r.steeper3))
         change = min(_TWO * r.b_over_n * power * ratio * steeper, _MOST_CHANGE)
-        largest = area * exp2(min(log_wing + _HALF_LOG2E * change, r.log2_peak))
+        highest = r.log2_cut if touching & (half < r.cut_reach) else r.log2_peak
+        largest = area * exp2(min(log_wing + _HALF_LOG2E * change, highest))
         c2 = change * change
         c4 = c2 * c2
         # | and &, not `or` and `and`: branches would keep the loop scalar
         heavy = largest > tolerance
+        heavy_2, heavy_3 = largest * _CUSP_2 > tolerance, largest * _CUSP_3 > tolerance
         m = _ONE
         m += _ONE if largest * (c2 + blur) * _ERROR_1 > tolerance else _ZERO
-        m += _ONE if (largest * c4 * _ERROR_2 > tolerance) | ((ratio > _TRUST_2) & heavy) else _ZERO
-        m += _ONE if (largest * c4 * c2 * _ERROR_3 > tolerance) | ((ratio > _TRUST_3) & heavy) else _ZERO
+        m += _ONE if (largest * c4 * _ERROR_2 > tolerance) | ((ratio > _TRUST_2) & heavy_2) else _ZERO
+        m += _ONE if (largest * c4 * c2 * _ERROR_3 > tolerance) | ((ratio > _TRUST_3) & heavy_3) else _ZERO
         m += _ONE if (largest * c4 * c4 * _ERROR_4 > tolerance) | ((ratio > _TRUST_4) & heavy) else _ZERO
         wing = exp2(log_wing)
         m = min(m, _FOUR) if side[i] <= smallest else m
