@@ -20,6 +20,9 @@ from functools import lru_cache
 #: may have beyond the period of that pad. Largest flux error on 64 px for beta 2.5 and FWHM to 2.5": 1e-4
 #: for theta_E to 3", 5e-4 to 5", where images lie beyond the pad.
 PADS = ((16, 3e-4), (24, 1.5e-3), (40, 1.0))
+#: The pad of a system with images beyond half of the one that its PSF asks for, and its period in pads beyond
+#: the stamp: the stamp's own light is little there, and what wraps must be less. Images beyond it: far.py.
+FAR_PAD, FAR_PERIODS = 96, 6
 #: Side of a root cell in pixels.
 ROOT_PIXELS = 2
 #: Deposit-grid steps per root cell: the sharper the PSF, the denser (gridding.py says when each serves).
@@ -68,7 +71,9 @@ def geometry(n_pix: int, steps: int, pad: int = PADS[0][0]) -> Geometry:
     n_root = (n_even + 2 * pad) // ROOT_PIXELS
     n_root += 1 - n_root % 2  # odd, for an even number of deposit points at any density
     n_used = steps * (n_root - 1) + WINDOW
-    period = _multiple(n_even + 3 * pad)  # of 16: so is the number of grid points or its half (series.py)
+    period = _multiple(
+        n_even + (FAR_PERIODS if pad == FAR_PAD else 3) * pad
+    )  # of 16: so is the number of grid points or its half (series.py)
     return Geometry(n_pix, n_even, steps, pad, period, n_root, n_used, _multiple(n_used))
 
 

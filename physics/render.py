@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from physics import _validate, lens, pixel_psf, psf, sersic
+from physics import _validate, far, lens, pixel_psf, psf, sersic
 from physics._batch import render_rows, row_constants
-from physics.geometry import MAX_PIXELS, PADS, geometry
+from physics.geometry import FAR_PAD, MAX_PIXELS, PADS, geometry
 from physics.gridding import DENSITY_FLOOR, density
 from physics.lens import Lens
 from physics.psf import DEFAULT_BETA, Psf
@@ -231,10 +231,11 @@ def _render(
 ) -> RenderedBatch:
     n, bands = fluxes.shape
     result = _empty(n, bands, n_pix)
+    reach = _reach(lenses, sources, centers) / pixel_scale
     for beta in np.unique(betas) if kind == "moffat" else betas[:1]:
         mine = betas == beta if kind == "moffat" else np.ones(n, bool)
         scales = psf.fourier_scale(kind, widths, float(beta))
-        groups = _groups(kind, float(beta), scales / pixel_scale, n_pix)
+        groups = _groups(kind, float(beta), scales / pixel_scale, reach, n_pix)
         for steps, pad in np.unique(groups[mine], axis=0):
             g = geometry(n_pix, int(steps), int(pad))
             wrapped = psf.wrapped_flux(kind, scales, float(beta), g.period * pixel_scale)
@@ -243,18 +244,47 @@ def _render(
                 rows, lenses, sources, centers, fluxes, scales, wrapped, kind, float(beta), g,
                 row_constants(g, pixel_scale), result.image, result.magnification, result.flux_in_stamp,
             )  # fmt: skip
+    if kind == "moffat":
+        limit = 0.5 * n_pix + FAR_PAD
+        for row in np.flatnonzero(reach > limit):
+            place = far.far_image(lenses[row], sources[row], centers[row], limit * pixel_scale)
+            if place is not None:
+                _add_far_light(result, row, place, fluxes[row], widths[row], float(betas[row]), pixel_scale)
     return result
 
 
-def _groups(kind: str, beta: float, scales: np.ndarray, n_pix: int) -> np.ndarray:
-    """(density, pad) of each row: its sharpest band decides on the one, its broadest on the other.
+def _add_far_light(
+    result: RenderedBatch, row: int, place: np.ndarray, flux: np.ndarray, fwhm: np.ndarray, beta: float,
+    pixel_scale: float,
+) -> None:  # fmt: skip
+    """Add to a row what its image at `place` (arcsec from the stamp's middle) scatters into the stamp."""
+    for band in range(flux.size):
+        stray = far.wing(place, float(fwhm[band]), beta, result.image.shape[-1], pixel_scale)
+        result.image[row, band] += (flux[band] * result.magnification[row] * stray).astype(np.float32)
+        result.flux_in_stamp[row, band] += stray.sum()
 
-    scales: `psf.fourier_scale` in pixels, [n, band].
+
+def _reach(lenses: np.ndarray, sources: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """How far from the stamp's middle the bulk of the light may lie along an axis, arcsec.
+
+    The source's distance and the deflection, which is at most 1.3 theta_e for q >= 0.2.
+    """
+    away = np.abs(sources[:, 4:6] + centers).max(axis=1)
+    return np.asarray((away + 1.3 * lenses[:, 0]) / (1.0 - lenses[:, 3]))
+
+
+def _groups(kind: str, beta: float, scales: np.ndarray, reach: np.ndarray, n_pix: int) -> np.ndarray:
+    """(density, pad) of each row: its sharpest band decides on the one, its broadest on the other, and a
+    Moffat's wings fetch the light of images far beside the stamp.
+
+    scales: `psf.fourier_scale` in pixels, [n, band]. reach: `_reach` in pixels.
     """
     cutoff = psf.cutoff(kind, beta, DENSITY_FLOOR) / (2.0 * np.pi * scales.min(axis=1))
     broadest = scales.max(axis=1)
     pads = np.zeros(len(scales), np.int64)
     for pad, most_wrapped in reversed(PADS):
         pads[psf.wrapped_flux(kind, broadest, beta, n_pix + 3.0 * pad) <= most_wrapped] = pad
+    if kind == "moffat":
+        pads[reach > 0.5 * (n_pix + pads)] = FAR_PAD
     steps = np.array([density(float(c)) for c in cutoff], dtype=np.int64)
     return np.stack([steps, pads], axis=1)
