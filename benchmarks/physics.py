@@ -26,7 +26,8 @@ from scipy.ndimage import gaussian_filter
 
 from benchmarks.physics_stages import stages
 from physics import Psf, render, render_batch
-from tests.physics.oracle import brightness_function, render_oracle
+from tests.physics.lenstronomy_model import brightness_function
+from tests.physics.oracle import render_oracle
 from tests.physics.systems import PIXEL, columns, random_systems
 
 TURNS = 5
