@@ -5,6 +5,14 @@ workload  the facts' workload: tests/physics/systems.py, FWHM U(0.8, 2)".
 stress    compact and cuspy sources on, or within half of r_eff of, the tangential caustic.
 range     everything that is accepted: theta_E 0.1 to 5", q 0.1 to 1, shear to 0.12, r_eff 0.02 to 1",
           n 0.3 to 8, FWHM 0.6 to 2.5", sources in the nine places of PLACES.
+
+The errors of a system:
+flux error           |flux in the stamp - true| / true
+pixel error          largest |pixel - true| / brightest true pixel
+magnification error  |magnification - true| / true, whole plane
+A stamp that holds less than 1 % of the light (the source is beside it) has no flux or peak of its own to
+speak of: its errors are relative to 1 % of all light, and to the peak of a star with 1 % of all light.
+ok: flux error <= 5e-4 and pixel error <= 1e-3.
 """
 
 from collections.abc import Callable
@@ -12,10 +20,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from physics import Lens, Source, caustics, cut
+from physics import Lens, Psf, Source, caustics, cut, render
+from tests.physics.oracle import psf_density, render_oracle
 from tests.physics.systems import PIXEL, random_systems
 
 N_PIX = 64
+FLUX_BOUND, PIXEL_BOUND, MAGNIFICATION_BOUND = 5e-4, 1e-3, 1e-3
+#: Errors are not taken relative to less than this part of the whole.
+LEAST_SHARE = 0.01
 PLACES = ("inside", "lens", "caustic", "near caustic", "cut", "outside", "edge", "off", "far")
 
 
@@ -116,3 +128,31 @@ SETS: dict[str, Callable[[int, int], Case]] = {
     "stress": stress,
     "range": full_range,
 }
+
+
+def errors(case: Case) -> dict[str, float]:
+    """The three errors of one system; of all its light the share in the stamp, and what is missing there."""
+    truth = render_oracle(
+        case.lens, case.source, case.fwhm, case.kind, case.beta, n_pix=N_PIX, center=case.center
+    )
+    got = render(
+        case.lens, case.source, Psf((case.fwhm,), case.kind, case.beta), n_pix=N_PIX, center=case.center
+    )
+    flux, image = float(truth.image.sum()), got.image[0].astype(float)
+    least, star = LEAST_SHARE * truth.magnification, psf_density(0.0, case.fwhm, case.kind, case.beta)
+    if flux < least:
+        scale, peak = least, max(float(truth.image.max()), least * star * PIXEL**2)
+    else:
+        scale, peak = flux, float(truth.image.max())
+    return {
+        "flux_error": abs(float(image.sum()) - flux) / scale,
+        "pixel_error": float(np.abs(image - truth.image).max()) / peak,
+        "magnification_error": abs(got.magnification / truth.magnification - 1),
+        "share": flux / truth.magnification,
+        "missing": (flux - float(image.sum())) / truth.magnification,
+    }
+
+
+def is_ok(row: dict[str, float]) -> bool:
+    """Within both bounds."""
+    return row["flux_error"] <= FLUX_BOUND and row["pixel_error"] <= PIXEL_BOUND
