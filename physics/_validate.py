@@ -37,9 +37,34 @@ def bands(name: str, values: Any, low: float, high: float) -> tuple[float, ...]:
 
 def choice(name: str, value: Any, allowed: Sequence[str]) -> str:
     """One of the allowed words."""
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
     return str(value)
+
+
+def instance(name: str, value: Any, kind: type) -> None:
+    """An object of that class."""
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} must be a {kind.__name__}, got {value!r}")
+
+
+def pair(name: str, value: Any, low: float, high: float) -> tuple[float, float]:
+    """Two numbers in [low, high]."""
+    two = bands(name, value, low, high)
+    if len(two) != 2:
+        raise ValueError(f"{name} must be two numbers, got {value!r}")
+    return two[0], two[1]
+
+
+def reals(name: str, values: Any) -> np.ndarray:
+    """A float64 array of finite real numbers, of any shape."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"{name} must be an array of real numbers, got dtype {array.dtype}")
+    finite = np.isfinite(array)
+    if not finite.all():
+        raise ValueError(f"{name} must be finite, got {float(array[~finite][0])!r}")
+    return np.asarray(array, dtype=np.float64)
 
 
 def column(name: str, values: Any, shape: tuple[int, ...], low: float, high: float) -> np.ndarray:

@@ -18,6 +18,7 @@ _NEAR = 1e-9
 
 def critical_curves(lens: Lens, n: int = 360) -> tuple[np.ndarray, np.ndarray]:
     """n points (x, y), arcsec in the host's frame, counter-clockwise along the tangential critical curve."""
+    _validate.instance("lens", lens, Lens)
     angle = np.linspace(0.0, 2.0 * np.pi, _validate.integer("n", n, 3, 10**7), endpoint=False)
     g1 = lens.gamma * np.cos(2.0 * lens.phi_gamma)
     g2 = lens.gamma * np.sin(2.0 * lens.phi_gamma)
@@ -38,6 +39,7 @@ def caustics(lens: Lens, n: int = 360) -> tuple[np.ndarray, np.ndarray]:
 
 def cut(lens: Lens, n: int = 360) -> tuple[np.ndarray, np.ndarray]:
     """n points of the cut, arcsec in the source plane: a source inside has one image more."""
+    _validate.instance("lens", lens, Lens)
     angle = np.linspace(0.0, 2.0 * np.pi, _validate.integer("n", n, 3, 10**7), endpoint=False)
     centred = Lens(lens.theta_e, lens.q, lens.phi, 0.0, 0.0, 0.0, 0.0)
     alpha_x, alpha_y = deflection(_NEAR * np.cos(angle), _NEAR * np.sin(angle), centred)

@@ -30,6 +30,7 @@ def image_positions(source_x: float, source_y: float, lens: Lens) -> tuple[np.nd
     Raises ValueError for a source exactly behind the centre of a round lens without shear: its image is a
     ring.
     """
+    _validate.instance("lens", lens, Lens)
     bx = _validate.number("source_x", source_x) - lens.x
     by = _validate.number("source_y", source_y) - lens.y
     if (

@@ -119,9 +119,12 @@ def _parameters(lens: Lens) -> tuple[float, float, float, float, float]:
 
 
 def _relative(x: np.ndarray, y: np.ndarray, lens: Lens) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
-    x, y = np.broadcast_arrays(np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64))
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise ValueError("x and y must be finite")
+    _validate.instance("lens", lens, Lens)
+    x, y = _validate.reals("x", x), _validate.reals("y", y)
+    try:
+        x, y = np.broadcast_arrays(x, y)
+    except ValueError:
+        raise ValueError(f"x and y must have one shape, got {x.shape} and {y.shape}") from None
     return x.ravel() - lens.x, y.ravel() - lens.y, x.shape
 
 

@@ -7,26 +7,33 @@ import math
 
 import numpy as np
 
+from physics import _validate
+
+#: Beyond this numpy refuses to draw from a Poisson distribution.
+_MOST_ELECTRONS = 1e18
+
 
 def _image(name: str, values: np.ndarray, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    array = np.asarray(values, dtype=np.float64)
+    array = _validate.reals(name, values)
     if shape is not None and array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
-    if not np.isfinite(array).all():
-        raise ValueError(f"{name} must be finite, got {array[~np.isfinite(array)][0]!r}")
     return array
 
 
 def _weights(invvar: np.ndarray, shape: tuple[int, ...], good: np.ndarray | None) -> np.ndarray:
     weights = _image("invvar", invvar, shape)
     if (weights < 0).any():
-        raise ValueError(f"invvar must not be negative, got {weights.min()!r}")
+        raise ValueError(f"invvar must not be negative, got {float(weights.min())!r}")
     if good is None:
         return weights
     mask = np.asarray(good)
     if mask.dtype != np.bool_ or mask.shape != shape:
         raise ValueError(f"good must be a boolean array of shape {shape}, got {mask.dtype} {mask.shape}")
     return np.where(mask, weights, 0.0)
+
+
+def _generator(seed: int) -> np.random.Generator:
+    return np.random.Generator(np.random.Philox(_validate.integer("rng", seed, 0, 2**128 - 1)))
 
 
 def matched_filter_snr(signal: np.ndarray, invvar: np.ndarray, good: np.ndarray | None = None) -> float:
@@ -60,11 +67,13 @@ def add_poisson_noise(
     """
     s = _image("signal", signal)
     weights = _weights(invvar, s.shape, None)
-    if not (math.isfinite(gain) and gain > 0):
-        raise ValueError(f"gain must be positive and finite, got {gain!r}")
+    if _validate.number("gain", gain) <= 0:
+        raise ValueError(f"gain must be positive, got {gain!r}")
     if (s < -1e-6 * np.abs(s).max(initial=0.0)).any():
-        raise ValueError(f"signal must not be negative, got {s.min()!r}")
+        raise ValueError(f"signal must not be negative, got {float(s.min())!r}")
     s = np.clip(s, 0.0, None)
-    generator = rng if isinstance(rng, np.random.Generator) else np.random.Generator(np.random.Philox(rng))
+    if s.max(initial=0.0) * gain > _MOST_ELECTRONS:
+        raise ValueError(f"gain must leave at most {_MOST_ELECTRONS:g} electrons a pixel, got {gain!r}")
+    generator = rng if isinstance(rng, np.random.Generator) else _generator(rng)
     noisy = generator.poisson(s * gain) / gain
     return noisy, weights / (1.0 + weights * s / gain)

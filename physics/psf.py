@@ -64,9 +64,7 @@ class Psf:
         psfsize = 2.355 / (2 sqrt(pi)) sqrt(NEA). A psfsize of 0 means no coverage and is refused.
         """
         sizes = _validate.bands("psfsize", psfsize, *FWHM_RANGE)
-        ratio = fwhm_over_psfsize(
-            _validate.choice("kind", kind, KINDS), _validate.number("beta", beta, *BETA_RANGE)
-        )
+        ratio = fwhm_over_psfsize(kind, beta)
         return cls(fwhm=tuple(ratio * s for s in sizes), kind=kind, beta=beta)
 
     @classmethod
@@ -114,6 +112,8 @@ def fwhm_over_psfsize(kind: str, beta: float = DEFAULT_BETA) -> float:
 
     0.720 at beta 2.5, 0.760 at 2.85, 0.775 at 3, 0.810 at 3.5.
     """
+    _validate.choice("kind", kind, KINDS)
+    _validate.number("beta", beta, *BETA_RANGE)
     if kind == "gaussian":
         return 1.0
     root_nea = moffat_scale(1.0, beta) * math.sqrt(math.pi * (2.0 * beta - 1.0)) / (beta - 1.0)

@@ -72,8 +72,12 @@ def render(
 
     Raises ValueError (argument and value named) for anything outside the documented ranges.
     """
-    if len(center) != 2:
-        raise ValueError(f"center must be (cx, cy), got {center!r}")
+    if lens is not None:
+        _validate.instance("lens", lens, Lens)
+    _validate.instance("source", source, Source)
+    _validate.instance("psf", psf, Psf)
+    center = _validate.pair("center", center, *_CENTER_RANGE)
+    pixel_scale = _validate.number("pixel_scale", pixel_scale, *_PIXEL_SCALE_RANGE)
     if psf.pixel_scale is not None and psf.pixel_scale != pixel_scale:
         raise ValueError(
             f"pixel_scale must be that of the PSF images, {psf.pixel_scale:g}, got {pixel_scale!r}"

@@ -3,12 +3,11 @@ import dataclasses
 import galsim
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from physics import Lens, Psf, Source, caustics, render, render_batch
 from tests.physics.oracle import render_oracle
-from tests.physics.systems import PIXEL, columns, random_systems
+from tests.physics.sets import MAGNIFICATION_BOUND, SETS, errors, is_ok
+from tests.physics.systems import PIXEL, columns
 
 PSF = Psf((1.1,))
 LENS = Lens(1.3, 0.7, 0.5, 0.04, 1.1, 0.05, -0.08)
@@ -27,12 +26,13 @@ def _check_against_oracle(lens, source, fwhm, kind, beta, **frame):
     assert got.magnification == pytest.approx(truth.magnification, rel=1e-3)
 
 
-@pytest.mark.parametrize("seed", range(6))
-def test_random_system_equals_the_oracle(seed):
-    rng = np.random.default_rng(seed)
-    ((lens, source),) = random_systems(1, seed)
-    kind = ("moffat", "gaussian")[seed % 2]
-    _check_against_oracle(lens, source, rng.uniform(0.8, 2.0), kind, rng.uniform(2.5, 4.0))
+@pytest.mark.parametrize("index", range(7))
+@pytest.mark.parametrize("name", SETS)
+def test_systems_of_every_set_equal_the_oracle(name, index):
+    """A sample of `python -m benchmarks.accuracy`; of the range, the places in sight."""
+    found = errors(SETS[name](0, index))
+    assert is_ok(found), found
+    assert found["magnification_error"] < MAGNIFICATION_BOUND
 
 
 @pytest.mark.parametrize(("lens", "source", "frame"), [
@@ -110,7 +110,7 @@ def test_concentric_isothermal_sphere(r_eff):
     mu = np.where(radius < theta_e, 2 * theta_e / radius, 1 + theta_e / radius)
     lens, source = Lens(theta_e, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0), Source((1.0,), r_eff, 0.5, 1.0, 0.0, 0.0, 0.0)
     assert render(lens, source, PSF).magnification == pytest.approx(
-        (mu * weight).sum() / weight.sum(), rel=4e-4
+        (mu * weight).sum() / weight.sum(), rel=3.3e-4
     )
 
 
@@ -129,121 +129,9 @@ def test_shear_alone_magnifies_by_its_determinant():
     )
 
 
-def _rotated(lens, source, angle):
-    c, s = np.cos(angle), np.sin(angle)
-
-    def turn(p):
-        return {"x": c * p.x - s * p.y, "y": s * p.x + c * p.y, "phi": p.phi + angle}
-
-    return (
-        dataclasses.replace(lens, **turn(lens), phi_gamma=lens.phi_gamma + angle),
-        dataclasses.replace(source, **turn(source)),
-    )
-
-
-few = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-systems = st.integers(0, 10**6).map(lambda seed: next(iter(random_systems(1, seed))))
-
-
-@few
-@given(systems)
-def test_quarter_turn(system):
-    image = render(*system, PSF).image[0]
-    turned = render(*_rotated(*system, np.pi / 2), PSF).image[0]
-    assert _worst_pixel(turned, np.rot90(image, -1)) < 3e-4  # row j is y: x -> -y is numpy's clockwise turn
-
-
-@few
-@given(systems)
-def test_mirror(system):
-    lens, source = system
-    image = render(lens, source, PSF).image[0]
-    flipped = render(
-        dataclasses.replace(lens, phi=-lens.phi, phi_gamma=-lens.phi_gamma, y=-lens.y),
-        dataclasses.replace(source, phi=-source.phi, y=-source.y),
-        PSF,
-    ).image[0]
-    assert _worst_pixel(flipped, image[::-1]) < 3e-4
-
-
-@few
-@given(systems, st.floats(-3, 3))
-def test_magnification_and_flux_do_not_depend_on_orientation(system, angle):
-    straight, turned = render(*system, PSF), render(*_rotated(*system, angle), PSF)
-    assert turned.magnification == pytest.approx(straight.magnification, rel=7e-4)
-
-
-@few
-@given(systems)
-def test_shift_by_whole_pixels(system):
-    lens, source = system
-    image = render(lens, source, PSF).image[0]
-    moved = render(lens, source, PSF, center=(-3 * PIXEL, 2 * PIXEL)).image[0]
-    assert np.abs(moved[2:, :-3] - image[:-2, 3:]).max() < 4e-4 * image.max()
-
-
-@few
-@given(systems, st.tuples(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5)))
-def test_flux_does_not_depend_on_the_subpixel_position(system, shift):
-    first = render(*system, PSF)
-    second = render(*system, PSF, center=(shift[0] * PIXEL, shift[1] * PIXEL))
-    assert second.magnification == pytest.approx(first.magnification, rel=5e-4)
-
-
-@few
-@given(systems)
-def test_magnification_is_at_least_one_and_light_is_positive(system):
-    got = render(*system, PSF)
-    assert got.magnification >= 1 / (1 - system[0].gamma ** 2) - 5e-4
-    assert got.image.min() > -1e-5 * got.image.max()
-    assert 0 < got.flux_in_stamp[0] <= 1
-
-
-def test_flux_scales_the_image_band_by_band():
-    one = render(LENS, dataclasses.replace(SOURCE, flux=(1.0, 1.0)), Psf((1.1, 1.4)))
-    many = render(LENS, dataclasses.replace(SOURCE, flux=(3.0, 0.0)), Psf((1.1, 1.4)))
-    np.testing.assert_allclose(many.image[0], 3 * one.image[0], rtol=1e-6)
-    assert (many.image[1] == 0).all()
-    np.testing.assert_array_equal(many.flux_in_stamp, one.flux_in_stamp)
-    assert many.flux_in_stamp == pytest.approx(
-        one.image.sum((1, 2), dtype=float) / one.magnification, rel=1e-5
-    )
-
-
-def test_batch_is_bit_for_bit_the_single_render():
-    pairs = list(random_systems(5, 11))
-    table = columns(pairs, (1.0,), center=(0.03, -0.05))
-    table["psf_fwhm"] = np.array([[1.0], [1.0], [1.3], [1.0], [0.9]])
-    table["beta"] = np.array([2.5, 3.0, 2.5, 2.5, 3.0])
-    batch = render_batch(**table)
-    for i, (lens, source) in enumerate(pairs):
-        psf = Psf((float(table["psf_fwhm"][i, 0]),), beta=float(table["beta"][i]))
-        single = render(lens, source, psf, center=(0.03, -0.05))
-        assert single.image.tobytes() == batch.image[i].tobytes()
-        assert single.magnification == batch.magnification[i]
-        np.testing.assert_array_equal(single.flux_in_stamp, batch.flux_in_stamp[i])
-
-
 def test_no_rows_give_no_images():
     table = {name: values[:0] for name, values in columns([(LENS, SOURCE)], (1.0,)).items()}
     assert render_batch(**table).image.shape == (0, 1, 64, 64)
-
-
-@pytest.mark.parametrize(("lens", "source"), [
-    (Lens(1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0), Source((1.0,), 0.001, 8.0, 1.0, 0.0, 0.0, 0.0)),
-    (Lens(3.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0), Source((1.0,), 0.05, 10.0, 0.1, 0.0, 0.0, 0.0)),
-    (Lens(1.0, 0.2, 0.0, 0.5, 1.0, 0.0, 0.0), Source((1.0,), 5.0, 6.0, 1.0, 0.0, 0.0, 0.0)),
-    (Lens(60.0, 0.3, 0.0, 0.0, 0.0, 0.0, 0.0), Source((1.0,), 0.1, 1.0, 1.0, 0.0, 10.0, 10.0)),
-    (LENS, dataclasses.replace(SOURCE, x=150.0, y=-90.0)),
-    (Lens(1.0, 0.7, 0.0, 0.0, 0.0, 200.0, 0.0), SOURCE),
-    (Lens(1e-9, 0.7, 0.0, 0.0, 0.0, 0.0, 0.0), dataclasses.replace(SOURCE, x=0.0, y=0.0)),
-    (Lens(1.0, 0.7, 0.0, 0.0, 0.0, 0.131, 0.131), dataclasses.replace(SOURCE, x=0.131, y=0.131)),
-], ids=["point ring", "cusp ring", "extreme", "cluster", "far source", "far lens", "0", "edge"])  # fmt: skip
-def test_corners_of_parameter_space_are_finite(lens, source):
-    got = render(lens, source, Psf((0.8,), beta=2.5))
-    assert np.isfinite(got.image).all()
-    assert got.magnification > 0.99
-    assert -1e-3 < got.flux_in_stamp[0] < 1.001
 
 
 def test_far_source_is_magnified_like_a_point():
@@ -251,30 +139,3 @@ def test_far_source_is_magnified_like_a_point():
     # one image near theta = 41.3": 1 / det for an isothermal lens and shear
     assert got.magnification == pytest.approx(1.035, abs=0.02)
     assert got.flux_in_stamp[0] < 1e-3
-
-
-@pytest.mark.parametrize(("change", "message"), [
-    ({"theta_e": np.array([np.nan])}, r"theta_e\[0\] must be finite"),
-    ({"q": np.array([0.7, 0.7])}, r"q must have shape \(1,\)"),
-    ({"r_eff": np.array([-1.0])}, r"r_eff\[0\]"),
-    ({"phi": np.array(["a"])}, "phi must be an array of real numbers"),
-    ({"flux": np.array([1.0])}, r"flux must have shape \(n, band\)"),
-    ({"flux": np.array([[-1.0]])}, r"flux\[0, 0\]"),
-    ({"psf_fwhm": np.array([[0.0]])}, r"psf_fwhm\[0, 0\]"),
-    ({"psf_fwhm": np.array([[20.0]])}, r"psf_fwhm\[0, 0\] .* got 20.0"),
-    ({"psf_fwhm": np.array([[1.0, 1.0]])}, "psf_fwhm must have shape"),
-    ({"kind": "airy"}, "kind must be one of"),
-    ({"beta": 0.5}, r"beta\[0\]"),
-    ({"n_pix": 4}, "n_pix"),
-    ({"n_pix": 64.0}, "n_pix must be an integer"),
-    ({"pixel_scale": float("inf")}, "pixel_scale must be finite"),
-    ({"theta_e": 1.0}, "theta_e must be a column"),
-])  # fmt: skip
-def test_bad_columns_are_named(change, message):
-    with pytest.raises(ValueError, match=message):
-        render_batch(**{**columns([(LENS, SOURCE)], (1.0,)), **change})
-
-
-def test_bad_center_is_refused():
-    with pytest.raises(ValueError, match="center"):
-        render(LENS, SOURCE, PSF, center=(0.0,))
