@@ -2,7 +2,7 @@
 
 From 25" away an image is a point with a flux: its lensed flux times the PSF's surface brightness at each
 pixel's centre. What its extent changes is of the order (r_eff / distance)^2 of that, itself less than 2e-4 of
-the light.
+the light. Of an image that straddles the grid's edge the part beyond is left out: 1e-5 of its light.
 """
 
 import numpy as np

@@ -25,7 +25,7 @@ def _scattered(source: Source, fwhm: float, beta: float, n_pix: int) -> np.ndarr
     return image * SCALE**2 * (beta - 1) / (np.pi * a2)
 
 
-@pytest.mark.parametrize("distance", [9.0, 15.0, 30.0, 36.0, 60.0])
+@pytest.mark.parametrize("distance", [9.0, 15.0, 24.0, 36.0, 60.0])
 def test_unlensed_light_beside_the_stamp(distance):
     source, fwhm, beta = Source((1.0,), 0.5, 1.0, 1.0, 0.0, distance, -2.0), 2.5, 2.5
     got = render(None, source, Psf((fwhm,), "moffat", beta), n_pix=40)
