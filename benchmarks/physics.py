@@ -1,6 +1,7 @@
 """The table of record: speed and accuracy of physics.render_batch and of lenstronomy, on the same systems.
 
-    python -m benchmarks.physics [--systems N] [--rate-systems N] [--prototype DIR] [--json]
+    python -m benchmarks.physics [--systems N] [--rate-systems N] [--prototype DIR]
+        [--peers-python PATH] [--json]
 
 Workload: tests/physics/systems.py, 64x64 pixels, three bands. Speed: injections (a system in three bands)
 per CPU second of one core, all engines in turn within the same run, medians of the turns. Accuracy: the worst
@@ -11,6 +12,7 @@ ours                  another Gaussian PSF for every row and band
 ours_moffat           the same with Moffat PSFs of one beta
 ours_host             one host's Moffat PSF throughout
 prototype             with --prototype DIR: physics_prototype.py
+jaxtronomy_S          with --peers-python PATH: jaxtronomy_worker.py, float32, rays shared
 lenstronomy_S         its rays and brightness at S x S points a pixel, once for all bands, then a Gaussian
                       filter; the Sersic amplitude is exact
 lenstronomy_S_unshared  the same, rays and brightness again for each band, as one image model a band does
@@ -33,6 +35,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 import physics
+from benchmarks.physics_jaxtronomy import Jaxtronomy, installed
 from benchmarks.physics_prototype import load
 from benchmarks.physics_stages import stages
 from physics import DEFAULT_BETA, render_batch
@@ -78,7 +81,7 @@ def _ours(pairs: Pairs, widths: np.ndarray, **options: Any) -> np.ndarray:
     return render_batch(**table, **options).image
 
 
-def engines(prototype: Path | None) -> dict[str, tuple[Engine, float]]:
+def engines(prototype: Path | None, peers: str | None) -> dict[str, tuple[Engine, float]]:
     """name -> (images of pairs and widths with Gaussian PSFs, part of the timed systems it is given)."""
     found: dict[str, tuple[Engine, float]] = {
         "ours": (lambda pairs, widths: _ours(pairs, widths, kind="gaussian"), 1.0)
@@ -88,6 +91,8 @@ def engines(prototype: Path | None) -> dict[str, tuple[Engine, float]]:
     for s in SUPERSAMPLING:
         found[f"lenstronomy_{s}"] = (_lenstronomy(s), 0.08 / s**2)
         found[f"lenstronomy_{s}_unshared"] = (_unshared(s), 0.08 / s**2)
+        if peers is not None and installed(peers):
+            found[f"jaxtronomy_{s}"] = (Jaxtronomy(peers, s), 0.3 / s)
     return found
 
 
@@ -108,13 +113,16 @@ def rates(found: dict[str, tuple[Engine, float]], count: int, seed: int) -> dict
         for name, call in work.items():
             start = time.process_time()
             done = call()
+            spent = time.process_time() - start
+            if isinstance(engine := found.get(name, (None,))[0], Jaxtronomy):
+                spent = engine.cpu
             if turn > 0:  # the first compiles
-                turns[name].append(done / (time.process_time() - start))
+                turns[name].append(done / spent)
     return {name: float(np.median(v)) for name, v in turns.items()}
 
 
 def accuracy(found: dict[str, tuple[Engine, float]], count: int, seed: int) -> dict[str, Row]:
-    """Errors of every engine against the oracle, the worst of three bands; slow ones on part of the systems."""
+    """Errors of every engine against the oracle, worst of three bands; slow ones on a tenth of them."""
     rng = np.random.default_rng(seed)
     rows: dict[str, list[tuple[float, float]]] = {}
     for k, (lens, source) in enumerate(random_systems(count, seed)):
@@ -214,9 +222,10 @@ def main() -> None:
     parser.add_argument("--rate-systems", type=int, default=500, help="systems in the timed batch")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--prototype", type=Path, help="folder of the prototype, for its row")
+    parser.add_argument("--peers-python", help="a Python that has jaxtronomy, for its rows")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    found = engines(options.prototype)
+    found = engines(options.prototype, options.peers_python)
     speed = rates(found, options.rate_systems, options.seed)
     error = accuracy(found, options.systems, options.seed)
     table: dict[str, Row] = {n: {"per_second_per_core": speed[n], **error[n]} for n in speed}

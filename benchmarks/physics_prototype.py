@@ -56,8 +56,9 @@ def load(folder: Path) -> Callable[[list[Any], np.ndarray], np.ndarray]:
 def _columns(pairs: list[Any]) -> np.ndarray:
     """Its order of parameters; the source relative to the lens."""
     return np.array([
-        (p.theta_e, p.q, p.phi, p.x, p.y,
-         p.gamma * np.cos(2 * p.phi_gamma), p.gamma * np.sin(2 * p.phi_gamma), s.n_sersic, s.r_eff, s.q, s.phi,
-         s.x - p.x, s.y - p.y)
+        (
+            p.theta_e, p.q, p.phi, p.x, p.y, p.gamma * np.cos(2 * p.phi_gamma),
+            p.gamma * np.sin(2 * p.phi_gamma), s.n_sersic, s.r_eff, s.q, s.phi, s.x - p.x, s.y - p.y,
+        )
         for p, s in pairs
     ])  # fmt: skip

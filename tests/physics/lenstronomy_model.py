@@ -27,6 +27,23 @@ def lens_model(lens):
     return LensModel(["SIE", "SHEAR"]), kwargs
 
 
+def light_kwargs(source):
+    """Arguments of its SERSIC_ELLIPSE for unit flux; its b_n is an approximation, made up for here."""
+    n = source.n_sersic
+    b, approximate = gammaincinv(2 * n, 0.5), SersicUtil().b_n(n)
+    e1, e2 = _ellipticity(source.q, source.phi)
+    central = b ** (2 * n) / (2 * np.pi * n * source.r_eff**2 * gamma(2 * n))
+    return {
+        "amp": central * np.exp(-approximate),
+        "R_sersic": source.r_eff * (approximate / b) ** n,
+        "n_sersic": n,
+        "e1": e1,
+        "e2": e2,
+        "center_x": source.x,
+        "center_y": source.y,
+    }
+
+
 def brightness_function(lens, source):
     """Surface brightness of a unit-flux source at image positions.
 
@@ -35,21 +52,7 @@ def brightness_function(lens, source):
     """
     model, kwargs_lens = lens_model(lens)
     light = LightModel(["SERSIC_ELLIPSE"], profile_kwargs_list=[{"smoothing": 1e-8}])
-    n = source.n_sersic
-    b, approximate = gammaincinv(2 * n, 0.5), SersicUtil().b_n(n)
-    e1, e2 = _ellipticity(source.q, source.phi)
-    central = b ** (2 * n) / (2 * np.pi * n * source.r_eff**2 * gamma(2 * n))
-    kwargs_light = [
-        {
-            "amp": central * np.exp(-approximate),
-            "R_sersic": source.r_eff * (approximate / b) ** n,
-            "n_sersic": n,
-            "e1": e1,
-            "e2": e2,
-            "center_x": source.x,
-            "center_y": source.y,
-        }
-    ]
+    kwargs_light = [light_kwargs(source)]
 
     def brightness(x, y):
         if lens.theta_e > 0 or lens.gamma > 0:
