@@ -14,9 +14,9 @@ from physics.gridding import CENTRE_LEVEL
 F32 = np.float32
 #: Cells are classified in blocks of at most this many.
 BLOCK = 1024
-#: Each block leaves at most 3 blocks of its children below those worked on next, for each of the 40 times
-#: that the widest cell outside the stamp can be halved.
-STACK = (3 * 40 + 12) * BLOCK
+#: Of a block's children at most 3 blocks wait while a fourth is worked on, at each of the 48 times that the
+#: widest cell outside the stamp can be halved; below them wait what the root cells left, and the ring cells.
+STACK = (3 * 48 + 14) * BLOCK
 #: Root cells are added to the stack while it holds no more than this.
 ROOM = 4 * BLOCK
 #: A queue is flushed when it has no room for another block.

@@ -74,7 +74,7 @@ def _integrate_roots(
         _push_roots(work.stack, first, last, n_root, F32(x0), F32(y0), F32(side), steps * job.stride, steps)
         n = work.stack.length[0] - bottom
         classify(job, bottom, n, smallest, ripple)
-        sort_by_rule(n, work.rule, work.order, work.counts)
+        sort_by_rule(n, 2, work.rule, work.order, work.counts)
         put_roots(roots, first, last, n_root, work.value, roots.sums)
         flux += pass_on(job, bottom)
     flux += drain(job, smallest, ripple) + flush(job)

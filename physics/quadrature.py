@@ -74,14 +74,15 @@ def _choose_rules(
         r2 = sx * sx + sy * sy + _TINY
         # J = M - k (A t) t^T with t = (-v, u): the SIE's Jacobian is 2 kappa along the tangential direction
         d2 = u * u + v * v + _TINY
-        inv_d2 = _ONE / d2
+        inv_d = _ONE / math.sqrt(d2)
+        inv_d2 = inv_d * inv_d
         k = min(r.strength * inverse / math.sqrt(_ONE - r.one_minus_q * w) * inv_d2, _STEEP)
         mx, my = r.mxy * u - r.mxx * v, r.myy * u - r.myx * v
         ax, ay = r.axy * u - r.axx * v, r.ayy * u - r.ayx * v
         norm2 = r.m_norm2 - _TWO * k * (mx * ax + my * ay) + k * k * d2 * (ax * ax + ay * ay)
-        inv_d = math.sqrt(inv_d2)
         reach = half * math.sqrt(max(norm2, _ZERO)) + second * k * d2 * inv_d
-        reach += jump if half * inv_d > _CENTRE_REACH else _ZERO
+        touching = half * inv_d > _CENTRE_REACH
+        reach += jump if touching else _ZERO
         r2 = max(r2, _ZERO)
         outside = max(r2, r.core_r2)
         power = exp2(r.half_inv_n * log2(outside))
@@ -91,7 +92,8 @@ def _choose_rules(
         # for n < 1 the profile is steepest at the cell's far side: (R + D)^(1/n - 1)
         steeper = _ONE + ratio * (r.steeper1 + ratio * (r.steeper2 + ratio * r.steeper3))
         change = min(_TWO * r.b_over_n * power * ratio * steeper, _MOST_CHANGE)
-        largest = area * exp2(min(log_wing + _HALF_LOG2E * change, r.log2_peak))
+        highest = r.log2_cut if touching & (half < r.cut_reach) else r.log2_peak
+        largest = area * exp2(min(log_wing + _HALF_LOG2E * change, highest))
         c2 = change * change
         c4 = c2 * c2
         # | and &, not `or` and `and`: branches would keep the loop scalar

@@ -1,9 +1,9 @@
 """Adaptive integration of a lensed source.
 
 The cells on top of the stack are classified by `quadrature.choose_rules`, a block at a time; smooth ones go
-to queues by rule, the quarters of the rest back on the stack. The stack stays sorted by depth, so of each
-depth at most three blocks ever wait, and it cannot overflow however many cells split (an exact ring alignment
-splits them all).
+to queues by rule, the quarters of the rest back on the stack. What a block leaves is halved at least once
+more often than what lies below it: no more than three blocks wait for each halving, and the stack cannot
+overflow however many cells split (an exact ring alignment splits them all).
 """
 
 from typing import NamedTuple
@@ -138,13 +138,14 @@ def classify(job: Job, first: int, n: int, smallest: Real, ripple: Real) -> None
 
 
 @inlined
-def sort_by_rule(n: int, rule: Array, order: Array, counts: Array) -> None:
-    """order[r BLOCK + k]: the k-th of the n cells with rule r, k < counts[r]."""
+def sort_by_rule(n: int, least: int, rule: Array, order: Array, counts: Array) -> None:
+    """order[r BLOCK + k]: the k-th of the n cells with rule r >= least, k < counts[r]."""
     counts[:] = 0
     for c in range(n):
         r = rule[c]
-        order[r * BLOCK + counts[r]] = c
-        counts[r] += 1
+        if r >= least:
+            order[r * BLOCK + counts[r]] = c
+            counts[r] += 1
 
 
 @inlined
@@ -186,7 +187,7 @@ def drain(job: Job, smallest: Real, ripple: Real) -> Real:
         n = min(w.stack.length[0], BLOCK)
         first = w.stack.length[0] - n
         classify(job, first, n, smallest, ripple)
-        sort_by_rule(n, w.rule, w.order, w.counts)
+        sort_by_rule(n, 1, w.rule, w.order, w.counts)
         flux += _spread_done(job, first)
         flux += pass_on(job, first)
     return flux

@@ -22,6 +22,9 @@ from physics.lens import arctan_over, arctanh_over
 from physics.sersic import b_n, central_brightness, core_polynomial
 
 F32 = np.float32
+#: Directions on a quarter of a circle, and a bound of what lies between two of them on the cut, in theta_e.
+_CIRCLE = np.stack([f(np.pi / 64 * np.arange(33)) for f in (np.cos, np.sin)])
+_BETWEEN = 0.08
 _ONE, _TWO = F32(1.0), F32(2.0)
 _TINY = F32(1e-20)
 _N_COEFFICIENTS = 20
@@ -42,6 +45,7 @@ class Numbers(NamedTuple):
     axx..ayy: the same for deflections. tx, ty: source position relative to the lens, source units.
     half_inv_n, neg_b_log2e, log2_i0: log2 I = log2_i0 + neg_b_log2e (R^2)^half_inv_n.
     core_r2, core0..2: the smooth core. b_over_n, log2_peak, m_norm2, a_norm, steeper1..3: for error bounds.
+    Light from within cut_reach (arcsec) of the lens centre has at most log2_cut.
     """
 
     cos: Real
@@ -70,6 +74,8 @@ class Numbers(NamedTuple):
     log2_peak: Real
     m_norm2: Real
     a_norm: Real
+    log2_cut: Real
+    cut_reach: Real
     steeper1: Real
     steeper2: Real
     steeper3: Real
@@ -137,6 +143,26 @@ def _pack(c: Array) -> tuple[Real, ...]:
 
 
 @exact
+def _cut_radius(
+    series: Array, terms: int, a: tuple[float, float, float, float], t: tuple[float, float]
+) -> float:
+    """Least distance (source units) of the source's centre t from the cut, the line on which rays from around
+    the lens centre meet the source plane; at samples of it. a: axx..ayy of Numbers.
+    """
+    least = math.inf
+    for k in range(_CIRCLE.shape[1]):
+        c, s = _CIRCLE[0, k], _CIRCLE[1, k]
+        u, v = 0.0, 0.0
+        for j in range(terms - 1, -1, -1):
+            u = u * (2.0 * c * c - 1.0) + series[0, j]
+            v = v * (2.0 * c * c - 1.0) + series[1, j]
+        for sign in (-1.0, 1.0):
+            x, y = a[0] * u * c + sign * a[1] * v * s, a[2] * u * c + sign * a[3] * v * s
+            least = min(least, (x + t[0]) ** 2 + (y + t[1]) ** 2, (x - t[0]) ** 2 + (y - t[1]) ** 2)
+    return math.sqrt(least)
+
+
+@exact
 def prepare(lens: Array, source: Array, nodes: Array, matrix: Array, work: Array) -> Rays:
     """lens: theta_e, q, phi, gamma, phi_gamma, x, y. source: r_eff, n_sersic, q, phi, x, y. Double inside."""
     theta_e, q, phi = lens[0], lens[1], lens[2]
@@ -159,15 +185,22 @@ def prepare(lens: Array, source: Array, nodes: Array, matrix: Array, work: Array
     x_core = max(CORE_ARCSEC / r_eff, CORE_R_EFF)
     core0, core1, core2 = core_polynomial(n_sersic, x_core)
     _deflection_series(theta_e, q, nodes, matrix, work)
+    terms = ROUND_TERMS if q >= ROUND_Q else _N_COEFFICIENTS
+    a = sxx * c + sxy * s, -sxx * s + sxy * c, syx * c + syy * s, -syx * s + syy * c
+    t = sxx * dx + sxy * dy, syx * dx + syy * dy
+    m_norm2, a_norm = mxx**2 + mxy**2 + myx**2 + myy**2, max(scale_x, scale_y)
+    # half of the way to the cut is left to the rays' distance from the lens centre
+    half_way = 0.5 * max(_cut_radius(work, terms, a, t) - _BETWEEN * theta_e * a_norm, 0.0)
     numbers = Numbers(
         F32(c), F32(s), F32(math.sqrt(q)), F32(1.0 - q), F32(theta_e * math.sqrt(q)),
         F32(mxx), F32(mxy), F32(myx), F32(myy),
-        F32(sxx * c + sxy * s), F32(-sxx * s + sxy * c), F32(syx * c + syy * s), F32(-syx * s + syy * c),
-        F32(sxx * dx + sxy * dy), F32(syx * dx + syy * dy),
+        F32(a[0]), F32(a[1]), F32(a[2]), F32(a[3]), F32(t[0]), F32(t[1]),
         F32(0.5 / n_sersic), F32(-b / math.log(2.0)), F32(math.log2(peak)),
         F32(x_core**2), F32(peak * core0), F32(peak * core1), F32(peak * core2),
         F32(b / n_sersic), F32(math.log2(peak * core0)),
-        F32(mxx**2 + mxy**2 + myx**2 + myy**2), F32(max(scale_x, scale_y)),
+        F32(m_norm2), F32(a_norm),
+        F32(math.log2(peak) - b / math.log(2.0) * half_way ** (1.0 / n_sersic)),
+        F32(half_way / math.sqrt(m_norm2)),
         *_steeper(max(1.0 / n_sersic - 1.0, 0.0)),
     )  # fmt: skip
     return Rays(numbers, q >= ROUND_Q, _pack(work[0]), _pack(work[1]))

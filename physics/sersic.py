@@ -71,7 +71,10 @@ def b_n(n_sersic: float) -> float:
     half = 0.5 * math.gamma(a)
     for _ in range(6):
         slope = math.exp((a - 1.0) * math.log(b) - b)
-        b -= (lower_gamma(a, b) - half) / slope
+        step = (lower_gamma(a, b) - half) / slope
+        b -= step
+        if abs(step) < 1e-8 * b:  # the next one would be its square
+            break
     return b
 
 
