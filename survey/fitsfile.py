@@ -4,16 +4,15 @@ FITS standard 4.0, section 3.1 (blocks of 2,880 bytes), 4.4.1 (size of the data)
 Reads headers and sums bytes; decodes no pixel.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from survey.checksum import BLOCK, ones_complement_sum
 from survey.errors import BrickError
 
-BLOCK = 2880
-_CARD = 80
+CARD = 80
 _MAX_HEADER_BLOCKS = 2000
 
 
@@ -72,29 +71,16 @@ def hdu_spans(content: bytes, path: object) -> list[HduSpan]:
     spans: list[HduSpan] = []
     start = 0
     while start < len(content):
-        span = _span_at(content, start, path)
+        cards = header_cards(content, start)
+        if cards is None:
+            raise BrickError("truncated", path, "a header has no END card; fetch it again")
+        span = span_of(cards, start, path)
         if span.end > len(content):
             message = f"HDU {len(spans)} needs {span.end} bytes, the file has {len(content)}"
             raise BrickError("truncated", path, f"{message}; fetch it again")
         spans.append(span)
         start = span.end
     return spans
-
-
-def ones_complement_sum(content: bytes, seed: int = 0) -> int:
-    """Sum 32-bit big-endian words in ones' complement (FITS 4.0, appendix J).
-
-    Parameters
-    ----------
-    content : bytes
-        A whole number of 4-byte words.
-    seed : int
-        Sum of what went before.
-    """
-    total = int(np.frombuffer(content, dtype=">u4").sum(dtype=np.uint64)) + seed
-    while total >> 32:
-        total = (total & 0xFFFFFFFF) + (total >> 32)
-    return total
 
 
 def _check_sums(content: bytes, span: HduSpan, number: int, path: object) -> None:
@@ -108,22 +94,42 @@ def _check_sums(content: bytes, span: HduSpan, number: int, path: object) -> Non
             raise BrickError("corrupt", path, f"CHECKSUM of HDU {number} is wrong; fetch the file again")
 
 
-def _span_at(content: bytes, start: int, path: object) -> HduSpan:
-    cards: dict[str, str] = {}
-    for position, card in _header_cards(content, start):
-        keyword = card[:8].rstrip()
-        if keyword == "END":
-            data_start = start + -(-(position + _CARD - start) // BLOCK) * BLOCK
-            return HduSpan(cards, start, data_start, data_start + _padded_data_size(cards, path))
+def header_cards(content: bytes, start: int) -> list[str] | None:
+    """List the cards of the header that starts at a byte, without END; None where it is not all there."""
+    cards: list[str] = []
+    for block in range(start, min(len(content), start + _MAX_HEADER_BLOCKS * BLOCK), BLOCK):
+        text = content[block : block + BLOCK].decode("latin-1")
+        fresh = [text[at : at + CARD] for at in range(0, len(text) - CARD + 1, CARD)]
+        for number, card in enumerate(fresh):
+            if card.startswith("END") and not card[3:8].strip():
+                return cards + fresh[:number]
+        cards += fresh
+    return None
+
+
+def header_bytes(cards: list[str]) -> int:
+    """Give the size of a header of these cards, END and padding included."""
+    return -(-(len(cards) + 1) * CARD // BLOCK) * BLOCK
+
+
+def span_of(cards: list[str], start: int, path: object) -> HduSpan:
+    """Say where the HDU of a header lies.
+
+    Parameters
+    ----------
+    cards : list of str
+        From `header_cards`.
+    start : int
+        Byte of the file where the header starts.
+    path : object
+        What errors call the file.
+    """
+    values: dict[str, str] = {}
+    for card in cards:
         if card[8:10] == "= ":
-            cards.setdefault(keyword, _value_text(card))
-    raise BrickError("truncated", path, "a header has no END card; fetch it again")
-
-
-def _header_cards(content: bytes, start: int) -> Iterator[tuple[int, str]]:
-    stop = min(len(content), start + _MAX_HEADER_BLOCKS * BLOCK)
-    for position in range(start, stop - _CARD + 1, _CARD):
-        yield position, content[position : position + _CARD].decode("latin-1")
+            values.setdefault(card[:8].rstrip(), _value_text(card))
+    data_start = start + header_bytes(cards)
+    return HduSpan(values, start, data_start, data_start + _padded_data_size(values, path))
 
 
 def _value_text(card: str) -> str:
