@@ -79,6 +79,8 @@ BRICK_REASONS = (
     "missing_band",  # some files of the brick are there, those of a band (or the mask) are absent
     "truncated",  # a file is shorter than its headers say
     "corrupt",  # a file cannot be decoded, or its checksum is wrong
+    "web_page",  # the portal answers with a web page, and status 200, instead of the file
+    "wrong_file",  # a good file of another brick, band or kind under this name
     "hash_mismatch",  # a file is not the one the survey's sha256sum file names
     "bad_layout",  # the HDU that should hold the image does not
     "bad_wcs",  # not a TAN projection at the survey's scale, or files disagree
