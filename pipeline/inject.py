@@ -29,11 +29,10 @@ from pipeline.schema import BANDS, MANIFEST, METRICS, STAMPS
 from pipeline.storage import cache_key
 from pipeline.store import Store, get_json, publish, publish_json
 from pipeline.tier import Tier
-from survey.cache import sha256_of
 from survey.coadd import BrickReader, Cutout
 from survey.errors import BrickError, CutoutError
 from survey.layout import PIXEL_SCALE
-from survey.maskbits import BAD_BITS, flagged, wise_brightmask_fraction
+from survey.maskbits import BAD_BITS, bit_fractions, flagged, wise_brightmask_fraction
 
 _R = BANDS.index("r")
 _COPIED = tuple(name for name in METRICS.names if name in MANIFEST.names)
@@ -106,48 +105,45 @@ def inject_brick(
     if "reason" in cached:
         return BrickResult([_quarantined(task, cached["reason"]) for task in tasks], [])
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            _download(store, brick, cached["files"], Path(folder))
-            with BrickReader(Path(folder), brick) as reader:
-                stamps = _cut_hosts(reader, tasks, tier)
+        with BrickReader(_fetch(store, brick, cached["files"]), brick, verify=False) as reader:
+            stamps = _cut_hosts(reader, tasks, tier)
     except BrickError as error:
         return BrickResult([_quarantined(task, error.reason) for task in tasks], [])
     return _inject(tasks, stamps, tier)
 
 
-def _download(store: Store, brick: str, files: dict[str, dict[str, Any]], folder: Path) -> None:
-    """The brick's files from the cache, their hashes compared with those that 4b recorded."""
+def _fetch(store: Store, brick: str, files: dict[str, dict[str, Any]]) -> dict[str, bytes]:
+    """The brick's files from the cache, each read once, their hashes compared with those that 4b recorded."""
+    contents = {}
     for survey_path, recorded in files.items():
-        path = folder / survey_path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        store.download(cache_key(survey_path, recorded["sha256"]), path)
-        if sha256_of(path) != recorded["sha256"]:
+        content = store.get(cache_key(survey_path, recorded["sha256"]))
+        if hashlib.sha256(content).hexdigest() != recorded["sha256"]:
             raise BrickError(
-                "hash_mismatch", path.name, f"the cache of {brick} changed since 4b; run 4b again"
+                "hash_mismatch", survey_path, f"the cache of {brick} changed since 4b; run 4b again"
             )
+        contents[survey_path] = content
+    return contents
 
 
 def _cut_hosts(reader: BrickReader, tasks: list[dict[str, Any]], tier: Tier) -> dict[str, HostStamp | str]:
-    """A stamp for each host of the tasks, or the reason why there is none."""
+    """A stamp for each host, or the reason why there is none; one pass over the brick's files."""
+    positions = {task["host_id"]: (task["ra"], task["dec"]) for task in tasks}
+    hosts = list(positions)
     stamps: dict[str, HostStamp | str] = {}
-    for task in tasks:
-        if task["host_id"] not in stamps:
-            try:
-                stamps[task["host_id"]] = _host_stamp(reader, task["ra"], task["dec"], tier)
-            except CutoutError as error:
-                stamps[task["host_id"]] = error.reason
+    for index, cutout in reader.cut_all(list(positions.values()), tier.n_pix):
+        stamps[hosts[index]] = cutout.reason if isinstance(cutout, CutoutError) else _host_stamp(cutout, tier)
     return stamps
 
 
-def _host_stamp(reader: BrickReader, ra: float, dec: float, tier: Tier) -> HostStamp | str:
-    cutout = reader.cut(ra, dec, tier.n_pix)
+def _host_stamp(cutout: Cutout, tier: Tier) -> HostStamp | str:
     if "none" in cutout.psf_source:
         return "no_psf"
     psf = Psf.from_psfsize(tuple(cutout.psfsize), kind=tier.psf.kind, beta=tier.psf.beta)
     low, high = MIN_FWHM_PIXELS * PIXEL_SCALE, MAX_FWHM_STAMPS * tier.n_pix * PIXEL_SCALE
     if not all(low <= fwhm <= high for fwhm in psf.fwhm):
         return "psf_out_of_range"  # sharper or wider than the renderer is tested for
-    bad = flagged(cutout.maskbits, BAD_BITS, reader.mask_bits) | (cutout.invvar <= 0).any(axis=0)
+    bad = flagged(cutout.maskbits, BAD_BITS, cutout.mask_bits) | (cutout.invvar <= 0).any(axis=0)
+    shares = bit_fractions(cutout.maskbits, cutout.mask_bits)
     shared = {
         **{f"psfsize_{b}": float(cutout.psfsize[i]) for i, b in enumerate(BANDS)},
         **{f"psf_source_{b}": cutout.psf_source[i] for i, b in enumerate(BANDS)},
@@ -155,7 +151,8 @@ def _host_stamp(reader: BrickReader, ra: float, dec: float, tier: Tier) -> HostS
         "psf_kind": tier.psf.kind,
         "psf_beta": tier.psf.beta,
         "bad_pixel_frac": float(bad.mean()),
-        "wise_brightmask_frac": wise_brightmask_fraction(cutout.maskbits, reader.mask_bits),
+        "wise_brightmask_frac": wise_brightmask_fraction(cutout.maskbits, cutout.mask_bits),
+        **{f"mask_{bit.lower()}_frac": share for bit, share in shares.items()},
         "offset_x_arcsec": cutout.center[0],
         "offset_y_arcsec": cutout.center[1],
     }

@@ -13,6 +13,11 @@ DATABASE = "darkhalo"
 BANDS = ("g", "r", "z")
 PARTITION_KEYS = ("tier", "run_id", "region_split")
 SPLITS = ("train", "val", "test")
+MASK_BITS = (
+    "nprimary", "bright", "satur_g", "satur_r", "satur_z", "allmask_g", "allmask_r", "allmask_z", "wisem1",
+    "wisem2", "bailout", "medium", "galaxy", "cluster", "satur_i", "allmask_i", "sub_blob",
+)  # fmt: skip
+"""The survey's mask bits: the names of `survey.maskbits`, which the Lambdas that read this must not load."""
 
 Type = Literal["string", "bigint", "int", "double", "float", "boolean", "binary"]
 
@@ -152,6 +157,8 @@ METRICS = Table(
                nullable=True, low=0, high=1),
         Column("wise_brightmask_frac", "double", "fraction of the stamp's pixels in a WISE bright-star mask",
                nullable=True, low=0, high=1),
+        *(Column(f"mask_{bit}_frac", "float", f"fraction of the stamp's pixels with {bit.upper()}; NULL "
+                 "where the release has no such bit", nullable=True, low=0, high=1) for bit in MASK_BITS),
         Column("offset_x_arcsec", "double", "cx: host's sub-pixel offset from the stamp's middle, +x",
                "arcsec", nullable=True, low=-1, high=1),
         Column("offset_y_arcsec", "double", "cy: host's sub-pixel offset from the stamp's middle, +y",

@@ -86,12 +86,12 @@ BRICK_REASONS = (
     "bad_wcs",  # not a TAN projection at the survey's scale, or files disagree
     "wrong_shape",  # the files of a brick differ in shape
     "wrong_unit",  # BUNIT is given and is not the survey's
-    "bailout",  # the survey's pipeline gave up on most of the brick
-    "no_coverage",  # a band has no good pixel in the whole brick
+    "absent_tile",  # a tile that a stamp needs was not staged
 )
 CUTOUT_REASONS = (
     "off_edge",  # the stamp reaches over the edge of the image
     "no_coverage",  # a band has no data in the stamp
+    "bailout",  # the survey's pipeline gave up on most of the stamp
 )
 
 

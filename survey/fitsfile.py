@@ -5,6 +5,7 @@ Reads headers and sums bytes; decodes no pixel.
 """
 
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path
 
 import numpy as np
@@ -55,18 +56,22 @@ def check_fits(path: Path, name: object = None) -> list[HduSpan]:
         reason "truncated" if the file is shorter than its headers say, "corrupt" if it is no FITS file or a
         checksum is wrong.
     """
-    content = path.read_bytes()
-    spans = hdu_spans(content, name or path)
+    return check_content(path.read_bytes(), name or path)
+
+
+def check_content(content: bytes | mmap, name: object) -> list[HduSpan]:
+    """Check a file's content as `check_fits` does; `name` is what errors call it."""
+    spans = hdu_spans(content, name)
     for number, span in enumerate(spans):
-        _check_sums(content, span, number, name or path)
+        _check_sums(content, span, number, name)
     return spans
 
 
-def hdu_spans(content: bytes, path: object) -> list[HduSpan]:
+def hdu_spans(content: bytes | mmap, path: object) -> list[HduSpan]:
     """List the HDUs of a file's content; `path` only names it in errors (see `check_fits`)."""
     if not content:
         raise BrickError("truncated", path, "the file is empty; fetch it again")
-    if not content.startswith(b"SIMPLE  ="):
+    if content[:9] != b"SIMPLE  =":
         raise BrickError("corrupt", path, "not a FITS file (it does not start with SIMPLE); fetch it again")
     spans: list[HduSpan] = []
     start = 0
@@ -83,7 +88,7 @@ def hdu_spans(content: bytes, path: object) -> list[HduSpan]:
     return spans
 
 
-def _check_sums(content: bytes, span: HduSpan, number: int, path: object) -> None:
+def _check_sums(content: bytes | mmap, span: HduSpan, number: int, path: object) -> None:
     data_sum = ones_complement_sum(content[span.data_start : span.end])
     stated = span.cards.get("DATASUM", "").strip()
     if stated and stated != str(data_sum):
@@ -94,7 +99,7 @@ def _check_sums(content: bytes, span: HduSpan, number: int, path: object) -> Non
             raise BrickError("corrupt", path, f"CHECKSUM of HDU {number} is wrong; fetch the file again")
 
 
-def header_cards(content: bytes, start: int) -> list[str] | None:
+def header_cards(content: bytes | mmap, start: int) -> list[str] | None:
     """List the cards of the header that starts at a byte, without END; None where it is not all there."""
     cards: list[str] = []
     for block in range(start, min(len(content), start + _MAX_HEADER_BLOCKS * BLOCK), BLOCK):

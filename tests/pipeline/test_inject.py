@@ -21,6 +21,7 @@ from pipeline.inject import _host_stamp, inject_brick, inject_chunk
 from pipeline.manifest import manifest_rows
 from pipeline.parquet import read, to_bytes
 from pipeline.schema import BANDS, HOSTS, MANIFEST, METRICS, STAMPS
+from pipeline.schema import MASK_BITS as MASK_COLUMNS
 from pipeline.staging import cache_brick, cache_chunk
 from pipeline.storage import cache_key
 from pipeline.store import FolderStore, get_json, publish
@@ -282,22 +283,15 @@ def test_an_impossible_manifest_row_is_named_and_nothing_is_written(world, tmp_p
     assert not store.exists(request.layout.receipt(CACHE_PHASE, chunk.chunk_id))
 
 
-class Reader:
-    """A brick reader that gives one cutout, whatever is asked."""
-
-    def __init__(self, **changes):
-        n = 64
-        self.mask_bits = dict(MASK_BITS)
-        self.cutout = SimpleNamespace(
-            image=np.zeros((3, n, n), np.float32), invvar=np.ones((3, n, n), np.float32),
-            maskbits=np.zeros((n, n), np.int32), psfsize=np.array([1.4, 1.3, 1.2], np.float32),
-            psf_source=("map", "brick_mean", "map"), center=(0.05, -0.1),
-        )  # fmt: skip
-        for name, value in changes.items():
-            setattr(self.cutout, name, value)
-
-    def cut(self, ra, dec, n_pix):
-        return self.cutout
+def cutout(**changes):
+    """A cutout of blank sky, but for what is given."""
+    n = 64
+    parts = {
+        "image": np.zeros((3, n, n), np.float32), "invvar": np.ones((3, n, n), np.float32),
+        "maskbits": np.zeros((n, n), np.int32), "psfsize": np.array([1.4, 1.3, 1.2], np.float32),
+        "psf_source": ("map", "brick_mean", "map"), "center": (0.05, -0.1), "mask_bits": dict(MASK_BITS),
+    }  # fmt: skip
+    return SimpleNamespace(**parts | changes)
 
 
 def test_masks_count_and_masked_pixels_give_no_snr():
@@ -306,12 +300,24 @@ def test_masks_count_and_masked_pixels_give_no_snr():
     maskbits[:, :32] |= 1 << MASK_BITS["WISEM1"]
     invvar = np.ones((3, 64, 64), np.float32)
     invvar[2, 60:] = 0
-    stamp = _host_stamp(Reader(maskbits=maskbits, invvar=invvar), 0.0, 0.0, TIER)
+    stamp = _host_stamp(cutout(maskbits=maskbits, invvar=invvar), TIER)
     assert stamp.shared["bad_pixel_frac"] == 20 / 64
     assert stamp.shared["wise_brightmask_frac"] == 0.5
+    shares = {name: stamp.shared[f"mask_{name}_frac"] for name in MASK_COLUMNS}
+    assert {name: share for name, share in shares.items() if share} == {"bright": 0.25, "wisem1": 0.5}
     assert not stamp.good[:16].any()
     assert stamp.good[16:60].all()
     assert [stamp.shared[f"psf_source_{band}"] for band in BANDS] == ["map", "brick_mean", "map"]
+
+
+def test_the_mask_columns_are_the_surveys_bits_and_null_where_a_release_has_none():
+    assert tuple(name.lower() for name in MASK_BITS) == MASK_COLUMNS
+    dr9 = {name: bit for name, bit in MASK_BITS.items() if bit <= 13}
+    maskbits = np.full((64, 64), 1 << MASK_BITS["MEDIUM"], np.int32)
+    shared = _host_stamp(cutout(maskbits=maskbits, mask_bits=dr9), TIER).shared
+    assert shared["mask_medium_frac"] == 1
+    assert shared["mask_bright_frac"] == shared["bad_pixel_frac"] == 0
+    assert [shared[f"mask_{name}_frac"] for name in ("satur_i", "allmask_i", "sub_blob")] == [None] * 3
 
 
 @pytest.mark.parametrize(
@@ -323,4 +329,4 @@ def test_masks_count_and_masked_pixels_give_no_snr():
     ],
 )
 def test_a_host_without_a_usable_psf_is_quarantined(changes, reason):
-    assert _host_stamp(Reader(**changes), 0.0, 0.0, TIER) == reason
+    assert _host_stamp(cutout(**changes), TIER) == reason

@@ -9,13 +9,13 @@ from scipy.special import gammaincinv, j0
 from survey.bricks import brick_at
 from survey.layout import BANDS, PIXEL_SCALE, coadd_path
 from survey.maskbits import CARD_OF_NAME, MASK_BITS, bits_from_header
-from survey.psf import moffat_fwhm_per_psfsize, point_source_depth
+from survey.psf import moffat_fwhm_per_psfsize
 from survey.synthetic.conditions import CHI_STD, observe
 from survey.synthetic.noise import autocorrelation, bass_kernel, correlated_noise, decam_kernel
 from survey.synthetic.pixels import paint
 from survey.synthetic.profiles import moffat_transform, sersic_b, sersic_transform
 from survey.synthetic.render import Painter, Source
-from tests.survey.conftest import SOUTH, WIDE, Made, make
+from tests.survey.conftest import SOUTH, WIDE, Made, make, point_source_depth
 
 # 1. codecs, layout, cards
 
