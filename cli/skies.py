@@ -16,6 +16,7 @@ from pipeline.parquet import to_bytes
 from pipeline.progress import Progress
 from pipeline.tier import Tier
 from survey.hosts import select_hosts
+from survey.layout import RELEASES
 from survey.sky import FORMAT, write_sky
 from survey.sources import open_source
 from survey.synthetic.writer import FAILURES
@@ -56,7 +57,9 @@ def address_of(sky: str, tier: Tier, workspace: Workspace, brick_pixels: int) ->
     if sky == SYNTHETIC:
         folder = workspace.root / "sky" / f"synthetic-{tier.n_bricks}x{brick_pixels}px-v{FORMAT}"
         return synthesize_sky(folder, tier.n_bricks, brick_pixels).resolve().as_uri()
+    sky = RELEASES.get(sky, sky)
     if "://" in sky:
+        open_source(sky)  # refuses an address that nothing can be read from
         return sky
     folder = Path(sky)
     if not folder.is_dir():
@@ -65,7 +68,7 @@ def address_of(sky: str, tier: Tier, workspace: Workspace, brick_pixels: int) ->
 
 
 def mirror(sky_address: str, bricks: list[str], workspace: Workspace) -> str:
-    """The address of a local copy of some bricks of a bucket; a folder is its own copy.
+    """The address of a local copy of some bricks of a bucket; other skies are reached as they are.
 
     The embedded cloud answers for every bucket, so its tasks cannot reach a real one.
     """

@@ -2,6 +2,7 @@
 
 hosts/<sha256>.parquet                      host catalogues, by content
 cache/<survey's relative path>/<sha256>     phase 4b: verified files of bricks, by content
+cache/bricks/<brick>/<source>-<whole|targets>.json  which of them a brick of a source consists of: pinned
 runs/<run_id>/plan.json                     what was asked: tier, hosts, sky, counts
 runs/<run_id>/chunks.json                   the array that the distributed Map reads
 runs/<run_id>/<table>/tier=/run_id=/region_split=/part-NNNNN.parquet
@@ -12,6 +13,7 @@ runs/<run_id>/_SUCCESS.json                 last: downstream reads only runs tha
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -131,3 +133,14 @@ def hosts_key(sha256: str) -> str:
 def cache_key(survey_path: str, sha256: str) -> str:
     """Key of a cached survey file. By content: two releases of one brick never overwrite each other."""
     return f"cache/{survey_path}/{sha256}"
+
+
+def cached_brick_key(source: str, brick: str, targets: str | None = None) -> str:
+    """Key of the record of a cached brick.
+
+    source: address of the release it came from; targets: what only some of its tiles were fetched for, None
+    if all its files are whole.
+    """
+    origin = hashlib.sha256(source.rstrip("/").encode()).hexdigest()[:16]
+    part = "whole" if targets is None else hashlib.sha256(targets.encode()).hexdigest()[:16]
+    return f"cache/bricks/{brick}/{origin}-{part}.json"

@@ -5,7 +5,7 @@ fetching again keeps what is there and good.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from survey.layout import MASK_KIND, brick_files, coadd_folder, coadd_path
 from survey.openfile import CoaddFile
 from survey.ranges import RangePlan, Targets, plan_ranges
 from survey.sources import FolderSource, RangesIgnoredError, S3Source, Source, open_source
-from survey.verify import check_agreement, check_coadd, check_tiles
+from survey.verify import check_agreement, check_coadd
 
 __all__ = [
     "CachedFile",
@@ -47,8 +47,8 @@ class CachedFile:
         Its SHA-256, hexadecimal.
     verified : str
         By what: "sha256" (the survey's list of sums names it), "fits" (no list does: length, FITS checksums
-        where the file has them, structure), "tiles" (some tiles of the file: structure, each tile decoded; the
-        survey's sums are of the whole file and say nothing about it).
+        where the file has them, structure), "tiles" (some tiles of the file: structure, each tile decoded;
+        the survey's sums are of the whole file and say nothing about it).
     source_bytes, fetched_bytes : int
         Size of the whole file at the source, and how much of it was asked for.
     """
@@ -62,18 +62,14 @@ class CachedFile:
     fetched_bytes: int
 
 
-Known = Callable[[str, str], int | None]
-"""(relative path, SHA-256) -> size of a file that need not be fetched again, or None."""
-
-
 def fetch_brick(
     source: Source, brick: str, into_folder: Path, targets: Targets | None = None
 ) -> list[CachedFile]:
     """Bring the ten coadd files of a brick into a folder.
 
-    Each whole file is verified against the survey's list of SHA-256 sums if the source has it, and always as a
-    FITS file of this brick, kind and band (length, checksums, projection, unit). A file that fails is fetched
-    once more, with the list. Files already in place and good are kept.
+    Each whole file is verified against the survey's list of SHA-256 sums if the source has it, and always as
+    a FITS file of this brick, kind and band (length, checksums, projection, unit). A file that fails is
+    fetched once more, with the list. Files already in place and good are kept.
 
     Parameters
     ----------
@@ -104,7 +100,7 @@ def fetch_brick(
     _check_complete(source, brick, present)
     fetch = _Fetch(source, brick, into_folder, present, targets)
     files = [fetch.file(relative) for relative in brick_files(brick)]
-    check_agreement(fetch.opened, coadd_path(MASK_KIND, brick), source.address)
+    check_agreement(fetch.opened.values(), fetch.opened[coadd_path(MASK_KIND, brick)])
     return files
 
 
@@ -224,7 +220,8 @@ class _Fetch:
         try:
             part.write_bytes(plan.fetch(self.source))
             self.opened[relative] = check_coadd(part, relative, address)
-            check_tiles(part, plan.image, plan.tiles, address)
+            for tile in plan.tiles:
+                self.opened[relative].tile(tile)
             found = CachedFile(
                 path=part,
                 relative=relative,

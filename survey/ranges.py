@@ -1,9 +1,9 @@
 """Byte-range staging: of a compressed image only the tiles that stamps touch, when that is cheaper.
 
-The rule (`Rule`). A request is charged as so many bytes, about what a connection carries while it waits for an
-answer. Needed tiles with less than that between them are fetched in one range, gap included. The ranges are
-taken if they and their charges come to at most half of the whole file and its charge; otherwise the file is
-fetched whole, since only a whole file can be compared with the survey's SHA-256.
+The rule (`Rule`). A request is charged as so many bytes, about what a connection carries while it waits for
+an answer. Needed tiles with less than that between them are fetched in one range, gap included. The ranges
+are taken if they and their charges come to at most half of the whole file and its charge; otherwise the file
+is fetched whole, since only a whole file can be compared with the survey's SHA-256.
 """
 
 import math

@@ -100,6 +100,8 @@ class Portal:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # an answer in one piece: two would wait for the client's delayed acknowledgement
+    disable_nagle_algorithm = True
     portal: Portal
 
     def setup(self) -> None:

@@ -1,4 +1,4 @@
-"""The survey's portal as it really behaves: a server on a real socket that throttles, stalls, cuts and lies."""
+"""The survey's portal as portals are: a server on a real socket that throttles, stalls, cuts off and lies."""
 
 import email.utils
 import shutil
