@@ -46,9 +46,9 @@ class CachedFile:
     sha256 : str
         Its SHA-256, hexadecimal.
     verified : str
-        By what: "sha256" (the survey's list of sums names it), "fits" (no list does: length, FITS checksums
-        where the file has them, structure), "tiles" (some tiles of the file: structure, each tile decoded;
-        the survey's sums are of the whole file and say nothing about it).
+        By what: "sha256" (the survey's list of sums names it), "fits" (no list does: length, structure, FITS
+        checksums or, in a file without, each tile decoded), "tiles" (some tiles of the file: structure, each
+        tile decoded; the survey's sums are of the whole file and say nothing about it).
     source_bytes, fetched_bytes : int
         Size of the whole file at the source, and how much of it was asked for.
     """
@@ -243,7 +243,9 @@ class _Fetch:
                 f"SHA-256 {found[:12]}... where the survey's list has {expected[:12]}...; fetch it again"
             )
             raise BrickError("hash_mismatch", address, message)
-        self.opened[relative] = check_coadd(path, relative, address)
+        coadd = self.opened[relative] = check_coadd(path, relative, address)
+        if expected is None and "DATASUM" not in coadd.header:
+            coadd.read()  # older releases have no checksums: only decoding tells
         size, by = path.stat().st_size, "fits" if expected is None else "sha256"
         return CachedFile(path, relative, size, found, by, size, size)
 
