@@ -29,7 +29,8 @@ def cache(
     """Phase 4b alone: fetch and verify the bricks that a tier needs, into <workspace>/staged.
 
     A later run of the same sky in this workspace finds them there. Stopped or failed, start it again: what is
-    cached stays, and only the rest is fetched. A brick that cannot be used is listed with its reason.
+    cached stays, and only the rest is fetched. A brick that cannot be used is listed with its reason, and
+    asked for again by this command alone.
     """
     started = time.monotonic()
     where = Workspace(workspace)
@@ -61,7 +62,7 @@ def _stage(store: FolderStore, request: RunRequest) -> dict[str, Any]:
     source = open_source(request.sky)
     tally = Tally(Progress("4b", planned["n_bricks"], "bricks"))
     for event in get_json(store, planned["chunks_key"]):
-        stage_chunk(store, source, request, ChunkRecord.from_event(event), tally)
+        stage_chunk(store, source, request, ChunkRecord.from_event(event), tally, retry_bad=True)
     return {**tally.counts(), "quarantined": sorted(tally.quarantined, key=lambda row: row["brick"])}
 
 

@@ -4,8 +4,8 @@ The receipt maps every brick to its files' hashes, or to the reason why it canno
 a finding, not a failure of the run. Later phases compare the hashes.
 
 What came over a network is pinned: the record of a brick, written once its files are in the cache, is what
-every later run of that source uses, without asking the source again. A brick that could not be used is asked
-for again, since it may have been mended.
+every later run of that source uses, without asking the source again. So is the finding that a brick cannot be
+used; `darkhalo cache` alone looks into it again.
 """
 
 from __future__ import annotations
@@ -102,22 +102,41 @@ class Tally:
 
 
 def stage_chunk(
-    store: Store, source: Source, request: RunRequest, chunk: ChunkRecord, tally: Tally
+    store: Store,
+    source: Source,
+    request: RunRequest,
+    chunk: ChunkRecord,
+    tally: Tally,
+    retry_bad: bool = False,
 ) -> dict[str, dict[str, Any]]:
-    """Cache the bricks of a chunk, as many at once as the source bears; their records by name.
-
-    Raises as `cache_chunk`.
-    """
+    """Cache the bricks of a chunk; their records by name. Raises as `cache_chunk`."""
     targets = chunk_targets(store, request, chunk, source.remote)
+    return stage_bricks(store, source, request.sky, chunk.bricks, targets, tally, retry_bad)
+
+
+def stage_bricks(
+    store: Store,
+    source: Source,
+    sky: str,
+    bricks: tuple[str, ...],
+    targets: Callable[[str], Targets | None],
+    tally: Tally,
+    retry_bad: bool = False,
+) -> dict[str, dict[str, Any]]:
+    """Cache bricks, as many at once as the source bears; their records by name.
+
+    sky: the source's address, by which records are kept; targets: brick -> the stamps to be cut from it, None
+    for whole files; retry_bad: ask again for bricks that could not be used. Raises as `cache_chunk`.
+    """
 
     def stage(brick: str) -> dict[str, Any]:
-        record, reused = cached_brick(store, source, brick, request.sky, targets(brick))
+        record, reused = cached_brick(store, source, brick, sky, targets(brick), retry_bad)
         tally.add(brick, record, reused)
         return record
 
     if source.connections == 1:
-        return {brick: stage(brick) for brick in chunk.bricks}
-    return _at_once(stage, chunk.bricks, source.connections)
+        return {brick: stage(brick) for brick in bricks}
+    return _at_once(stage, bricks, source.connections)
 
 
 def chunk_targets(
@@ -141,22 +160,34 @@ def chunk_targets(
 
 
 def cached_brick(
-    store: Store, source: Source, brick: str, sky: str, targets: Targets | None
+    store: Store, source: Source, brick: str, sky: str, targets: Targets | None, retry_bad: bool
 ) -> tuple[dict[str, Any], bool]:
-    """The record of a brick (see `cache_brick`), and whether it was cached before."""
-    described = None if targets is None else json.dumps(
-        [targets.positions, targets.n_pix, targets.rule.request_bytes, targets.rule.worth_it]
-    )  # fmt: skip
-    if source.remote:
-        for key in {cached_brick_key(sky, brick), cached_brick_key(sky, brick, described)}:
-            record = _complete_record(store, key)
-            if record is not None:
-                return record, True
+    """The record of a brick (see `cache_brick`), and whether it was there before."""
+    if not source.remote:
+        return cache_brick(store, source, brick, targets), False
+    own = "whole" if targets is None else _described(targets)
+    for part in dict.fromkeys(("whole", own) if retry_bad else ("whole", own, "bad")):
+        record = _complete_record(store, cached_brick_key(sky, brick, part))
+        if record is not None:
+            return record, True
     record = cache_brick(store, source, brick, targets)
-    if source.remote and "files" in record:
-        whole = all(file["verified"] != "tiles" for file in record["files"].values())
-        publish_json(store, cached_brick_key(sky, brick, None if whole else described), record)
+    key = cached_brick_key(sky, brick, _part_of(record, own))
+    # A page of maintenance says nothing of the brick; and of two findings the first stays.
+    if "files" in record or (record["reason"] != "web_page" and not store.exists(key)):
+        publish_json(store, key, record)
     return record, False
+
+
+def _described(targets: Targets) -> str:
+    rule = targets.rule
+    return json.dumps([targets.positions, targets.n_pix, rule.request_bytes, rule.worth_it])
+
+
+def _part_of(record: dict[str, Any], targets: str) -> str:
+    if "reason" in record:
+        return "bad"
+    some = any(file["verified"] == "tiles" for file in record["files"].values())
+    return targets if some else "whole"
 
 
 def cache_brick(store: Store, source: Source, brick: str, targets: Targets | None = None) -> dict[str, Any]:
@@ -181,7 +212,8 @@ def _complete_record(store: Store, key: str) -> dict[str, Any] | None:
     if not store.exists(key):
         return None
     record: dict[str, Any] = get_json(store, key)
-    held = (store.exists(cache_key(path, file["sha256"])) for path, file in record["files"].items())
+    files = record.get("files", {})
+    held = (store.exists(cache_key(path, file["sha256"])) for path, file in files.items())
     return record if all(held) else None
 
 

@@ -2,7 +2,7 @@
 
 hosts/<sha256>.parquet                      host catalogues, by content
 cache/<survey's relative path>/<sha256>     phase 4b: verified files of bricks, by content
-cache/bricks/<brick>/<source>-<whole|targets>.json  which of them a brick of a source consists of: pinned
+cache/bricks/<brick>/<source>-<whole|targets|bad>.json  of which of them a brick of a source consists: pinned
 runs/<run_id>/plan.json                     what was asked: tier, hosts, sky, counts
 runs/<run_id>/chunks.json                   the array that the distributed Map reads
 runs/<run_id>/<table>/tier=/run_id=/region_split=/part-NNNNN.parquet
@@ -135,12 +135,12 @@ def cache_key(survey_path: str, sha256: str) -> str:
     return f"cache/{survey_path}/{sha256}"
 
 
-def cached_brick_key(source: str, brick: str, targets: str | None = None) -> str:
-    """Key of the record of a cached brick.
+def cached_brick_key(source: str, brick: str, part: str) -> str:
+    """Key of the record of a brick.
 
-    source: address of the release it came from; targets: what only some of its tiles were fetched for, None
-    if all its files are whole.
+    source: address of the release it came from; part: "whole", "bad", or the stamps that some of its tiles
+    were fetched for.
     """
     origin = hashlib.sha256(source.rstrip("/").encode()).hexdigest()[:16]
-    part = "whole" if targets is None else hashlib.sha256(targets.encode()).hexdigest()[:16]
-    return f"cache/bricks/{brick}/{origin}-{part}.json"
+    name = part if part in ("whole", "bad") else hashlib.sha256(part.encode()).hexdigest()[:16]
+    return f"cache/bricks/{brick}/{origin}-{name}.json"

@@ -188,7 +188,9 @@ class _Fetch:
         except BrickError as error:
             if error.reason not in _WORTH_A_SECOND_TRY:
                 raise
-        self._read_sums()  # the survey replaces bricks: the list and the file may be of two times
+        # The survey replaces bricks: sizes, list and file may be of different times.
+        self.present = self.source.list_brick(self.brick)
+        self._read_sums()
         return self._whole(relative)
 
     def _whole(self, relative: str) -> CachedFile:

@@ -16,7 +16,7 @@ from pipeline.inject import inject_brick
 from pipeline.manifest import manifest_rows
 from pipeline.parquet import read, to_bytes
 from pipeline.schema import HOSTS, MANIFEST
-from pipeline.staging import cache_chunk
+from pipeline.staging import Tally, cache_chunk, stage_chunk
 from pipeline.storage import cache_key, cached_brick_key
 from pipeline.store import FolderStore, get_json, publish
 from pipeline.tier import load_tier
@@ -25,6 +25,7 @@ from survey.errors import SurveyError, TransientError
 from survey.hosts import select_hosts
 from survey.layout import coadd_folder, coadd_path, sha256_path, tractor_path
 from survey.sky import write_sky
+from survey.sources import open_source
 from tests.survey.portal import FAULTS, Portal
 
 TIER = load_tier("debug")
@@ -105,20 +106,37 @@ def test_a_second_run_fetches_nothing(world, store):
         portal.seen.clear()
         counts, second = stage(world, store, portal.address, run_id="another")
         assert second == first
-        assert counts["cached_before"] == 3
+        assert counts["cached_before"] == 4
         assert counts["fetched_bytes"] == 0
-        assert {Path(path).parent.name for _, path, _ in portal.seen} == {world.names[-1]}
+        assert portal.seen == []
 
 
-def test_a_brick_that_was_mended_is_taken(world, store, made):
+def test_a_brick_that_was_mended_is_taken_when_asked_for_again(world, store, made):
+    brick, path = world.names[-1], coadd_path("image", world.names[-1], "r")
     with Portal(world.folder) as portal:
         stage(world, store, portal.address)
-        brick = world.names[-1]
-        path = coadd_path("image", brick, "r")
+        request, chunk = chunk_of(world, store, portal.address, run_id="another")
+        source = open_source(portal.address)
+        still = stage_chunk(store, source, request, chunk, Tally(), retry_bad=True)
+        assert still[brick]["reason"] == "missing_band"
         shutil.copyfile(made.folder / path, world.folder / path)
-        counts, bricks = stage(world, store, portal.address, run_id="another")
-    assert "files" in bricks[brick]
-    assert counts["quarantined_bricks"] == 0
+        _, pinned = stage(world, store, portal.address, run_id="pinned")
+        assert pinned == still
+        mended = stage_chunk(store, source, request, chunk, Tally(), retry_bad=True)
+        assert "files" in mended[brick]
+        _, bricks = stage(world, store, portal.address, run_id="mended")
+    assert bricks == mended
+    check_cached(store, bricks)
+
+
+def test_a_portal_in_maintenance_is_not_pinned(world, store):
+    with Portal(world.folder) as portal:
+        portal.fail_with = lambda method, path, number: "page"
+        _, bricks = stage(world, store, portal.address)
+        assert {record["reason"] for record in bricks.values()} == {"web_page"}
+        portal.fail_with = lambda *_: None
+        _, bricks = stage(world, store, portal.address, run_id="another")
+    assert sum("files" in record for record in bricks.values()) == 3
 
 
 def test_a_replaced_brick_stays_the_one_that_was_pinned(world, store):
@@ -137,7 +155,7 @@ def test_a_cache_that_lost_a_file_fetches_the_brick_again(world, store):
         (store.root / cache_key(path, file["sha256"])).unlink()
         counts, second = stage(world, store, portal.address, run_id="another")
     assert second == first
-    assert counts["cached_before"] == 2
+    assert counts["cached_before"] == 3
     check_cached(store, second)
 
 
@@ -170,12 +188,12 @@ def test_a_portal_that_goes_down_midway_leaves_what_is_whole(world, store):
             cache_chunk(store, request, chunk)
         assert not store.exists(request.layout.receipt(CACHE_PHASE, chunk.chunk_id))
         cached = {path.parent.name for path in (store.root / "cache" / "bricks").rglob("*.json")}
-        assert cached == set(world.names[:2])
+        assert cached == {*world.names[:2], world.names[3]}
         portal.fail_with = lambda *_: None
         portal.seen.clear()
         counts = cache_chunk(store, request, chunk)
-        assert counts["cached_before"] == 2
-        assert {Path(path).parent.name for _, path, _ in portal.seen} == {brick, world.names[3]}
+        assert counts["cached_before"] == 3
+        assert {Path(path).parent.name for _, path, _ in portal.seen} == {brick}
 
 
 def test_a_portal_that_is_down_is_not_asked_for_every_brick(world, store):
@@ -241,7 +259,7 @@ def test_other_stamps_are_other_tiles(world, store):
         rows = read(world.manifest, MANIFEST, "manifest")
         other = world._replace(manifest=to_bytes(rows.slice(0, len(rows) // 8 * 7)))
         counts, bricks = stage(other, store, portal.address, "ranges", run_id="another")
-    assert counts["cached_before"] == 3 - 1  # hosts of the last brick are fewer now
+    assert counts["cached_before"] == 4 - 1  # hosts of one brick are fewer now
     check_cached(store, bricks)
 
 
@@ -249,7 +267,7 @@ def test_whole_files_serve_ranges_too(world, store):
     with Portal(world.folder) as portal:
         stage(world, store, portal.address, "whole")
         counts, _ = stage(world, store, portal.address, "ranges", run_id="another")
-    assert counts["cached_before"] == 3
+    assert counts["cached_before"] == 4
     assert counts["files_verified_by"] == {"sha256": 30}
 
 
@@ -283,10 +301,10 @@ def test_keys_tell_sources_and_targets_apart():
         cached_brick_key(source, brick, targets)
         for source in ("https://a/dr9/south", "https://a/dr9/north")
         for brick in ("0001p000", "0002p000")
-        for targets in (None, "x", "y")
+        for targets in ("whole", "bad", "x", "y")
     }
-    assert len(keys) == 12
-    assert cached_brick_key("https://a/", "b") == cached_brick_key("https://a", "b")
+    assert len(keys) == 16
+    assert cached_brick_key("https://a/", "b", "bad") == cached_brick_key("https://a", "b", "bad")
 
 
 def test_an_unknown_way_of_staging_is_named():

@@ -91,11 +91,15 @@ class Portal:
             number = self._counts[method, path]
         return self.fail_with(method, path, number)
 
-    def leave(self, sent: int) -> None:
+    def leave(self) -> None:
         """Note that a request was answered."""
         with self._lock:
             self._working -= 1
-            self.sent += sent
+
+    def send(self, count: int) -> None:
+        """Count bytes before they go: the client may look as soon as it has them."""
+        with self._lock:
+            self.sent += count
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -122,12 +126,11 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.portal.enter(
             self.command, relative, self.headers.get("Range"), self.headers.get("User-Agent", "")
         )
-        self.count = 0
         try:
             with contextlib.suppress(ConnectionError):
                 self.respond(relative, fault)
         finally:
-            self.portal.leave(self.count)
+            self.portal.leave()
 
     def respond(self, relative: str, fault: str | None) -> None:
         path = self.portal.folder / relative
@@ -183,8 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault in ("cut", "stall"):
             body = body[: len(body) // 2]
             self.close_connection = True
+        self.portal.send(len(body))
         self.wfile.write(body)
-        self.count = len(body)
         if fault == "stall":
             self.wfile.flush()
             until = time.monotonic() + self.portal.stall_seconds
