@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,9 +56,12 @@ def inject_chunk(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[
     with tempfile.TemporaryDirectory() as folder:
         stamps_file = Path(folder) / "stamps.parquet"
         with _stamps_writer(stamps_file) as writer:
-            for brick in chunk.bricks:
-                tasks = manifest.filter(pc.equal(manifest["brickname"], brick)).to_pylist()
-                result = inject_brick(store, brick, cached[brick], tasks, tier)
+            tasks_of = {
+                brick: manifest.filter(pc.equal(manifest["brickname"], brick)).to_pylist()
+                for brick in chunk.bricks
+            }
+            for tasks, stamps in _read_ahead(store, cached, tasks_of, tier):
+                result = _inject(tasks, stamps, tier)
                 metrics.append(from_rows(METRICS, result.metrics))
                 if result.stamps:
                     writer.write_table(from_rows(STAMPS, result.stamps))
@@ -98,18 +103,47 @@ class HostStamp:
     fwhm: tuple[float, ...]
 
 
+Stamps = dict[str, HostStamp | str]
+"""A stamp for each host, or the reason why it has none."""
+
+
 def inject_brick(
     store: Store, brick: str, cached: dict[str, Any], tasks: list[dict[str, Any]], tier: Tier
 ) -> BrickResult:
     """All tasks of a brick. A brick that cannot be read quarantines its tasks with the reason."""
-    if "reason" in cached:
-        return BrickResult([_quarantined(task, cached["reason"]) for task in tasks], [])
-    try:
-        with BrickReader(_fetch(store, brick, cached["files"]), brick, verify=False) as reader:
-            stamps = _cut_hosts(reader, tasks, tier)
-    except BrickError as error:
-        return BrickResult([_quarantined(task, error.reason) for task in tasks], [])
-    return _inject(tasks, stamps, tier)
+    return _inject(tasks, _read_brick(store, brick, cached, tasks, tier), tier)
+
+
+def _read_ahead(
+    store: Store, cached: dict[str, Any], tasks_of: dict[str, list[dict[str, Any]]], tier: Tier
+) -> Iterator[tuple[list[dict[str, Any]], Stamps]]:
+    """Each brick's tasks and stamps; a thread fetches and decodes the next brick, and no other, meanwhile."""
+    with ThreadPoolExecutor(max_workers=1) as ahead:
+
+        def start(brick: str) -> Future[Stamps]:
+            return ahead.submit(_read_brick, store, brick, cached[brick], tasks_of[brick], tier)
+
+        bricks = list(tasks_of)
+        reading = start(bricks[0])
+        for number, brick in enumerate(bricks, 1):
+            stamps = reading.result()
+            if number < len(bricks):
+                reading = start(bricks[number])
+            yield tasks_of[brick], stamps
+
+
+def _read_brick(
+    store: Store, brick: str, cached: dict[str, Any], tasks: list[dict[str, Any]], tier: Tier
+) -> Stamps:
+    """The stamp of each host of the tasks, or the reason why there is none: the brick's, or its own."""
+    reason = cached.get("reason")
+    if reason is None:
+        try:
+            with BrickReader(_fetch(store, brick, cached["files"]), brick, verify=False) as reader:
+                return _cut_hosts(reader, tasks, tier)
+        except BrickError as error:
+            reason = error.reason
+    return {task["host_id"]: reason for task in tasks}
 
 
 def _fetch(store: Store, brick: str, files: dict[str, dict[str, Any]]) -> dict[str, bytes]:
@@ -125,11 +159,11 @@ def _fetch(store: Store, brick: str, files: dict[str, dict[str, Any]]) -> dict[s
     return contents
 
 
-def _cut_hosts(reader: BrickReader, tasks: list[dict[str, Any]], tier: Tier) -> dict[str, HostStamp | str]:
+def _cut_hosts(reader: BrickReader, tasks: list[dict[str, Any]], tier: Tier) -> Stamps:
     """A stamp for each host, or the reason why there is none; one pass over the brick's files."""
     positions = {task["host_id"]: (task["ra"], task["dec"]) for task in tasks}
     hosts = list(positions)
-    stamps: dict[str, HostStamp | str] = {}
+    stamps: Stamps = {}
     for index, cutout in reader.cut_all(list(positions.values()), tier.n_pix):
         stamps[hosts[index]] = cutout.reason if isinstance(cutout, CutoutError) else _host_stamp(cutout, tier)
     return stamps
@@ -160,7 +194,7 @@ def _host_stamp(cutout: Cutout, tier: Tier) -> HostStamp | str:
     return HostStamp(cutout, _pixels(cutout.image), good, shared, tuple(psf.fwhm))
 
 
-def _inject(tasks: list[dict[str, Any]], stamps: dict[str, HostStamp | str], tier: Tier) -> BrickResult:
+def _inject(tasks: list[dict[str, Any]], stamps: Stamps, tier: Tier) -> BrickResult:
     """Render the tasks whose host has a stamp in one batch, add, measure."""
     ready = [(task, stamp) for task in tasks if isinstance(stamp := stamps[task["host_id"]], HostStamp)]
     result = BrickResult(

@@ -52,7 +52,7 @@ class TileDecoder:
         cards = image.span.cards
         codec, bits = cards.get("ZCMPTYPE", ""), cards.get("ZBITPIX", "")
         method = cards.get("ZQUANTIZ", "NO_DITHER")
-        quantised = bits == "-32" and image.scale is not None and image.zero is not None
+        quantised = bits == "-32" and image.steps is not None
         if (
             codec not in _CODECS
             or bits not in _TYPES
@@ -63,8 +63,6 @@ class TileDecoder:
             message = f"{found}: the survey has no such coadd; fetch it again"
             raise BrickError("bad_layout", path, message)
         self._image, self._path = image, path
-        self._scale = image.scale.tolist() if quantised and image.scale is not None else []
-        self._zero = image.zero.tolist() if quantised and image.zero is not None else []
         self._codec = _CODECS[codec]
         self.type = np.dtype(_TYPES[bits])
         self._dither = _DITHER[method] if quantised else 0
@@ -113,9 +111,9 @@ class TileDecoder:
             )
             return _big_endian(raw, self.type).reshape(shape)
         numbers = self._numbers(content, shape)
-        if not self._quantised:
+        if image.steps is None or not self._quantised:
             return numbers.reshape(shape).astype(self.type, copy=False)
-        scale, zero = self._scale[tile], self._zero[tile]
+        scale, zero = float(image.steps[0][tile]), float(image.steps[1][tile])
         if self._dither:
             found = unquantize_float_c(
                 numbers.tobytes(), tile + self._seed, numbers.size, scale, zero, self._dither, 0, 0, 0.0,

@@ -14,6 +14,7 @@ from survey.checksum import BLOCK, ones_complement_sum
 from survey.errors import BrickError
 
 CARD = 80
+_END = "END".ljust(CARD)
 _MAX_HEADER_BLOCKS = 2000
 
 
@@ -105,9 +106,8 @@ def header_cards(content: bytes | mmap, start: int) -> list[str] | None:
     for block in range(start, min(len(content), start + _MAX_HEADER_BLOCKS * BLOCK), BLOCK):
         text = content[block : block + BLOCK].decode("latin-1")
         fresh = [text[at : at + CARD] for at in range(0, len(text) - CARD + 1, CARD)]
-        for number, card in enumerate(fresh):
-            if card.startswith("END") and not card[3:8].strip():
-                return cards + fresh[:number]
+        if _END in fresh:
+            return cards + fresh[: fresh.index(_END)]
         cards += fresh
     return None
 
@@ -129,19 +129,14 @@ def span_of(cards: list[str], start: int, path: object) -> HduSpan:
     path : object
         What errors call the file.
     """
-    values: dict[str, str] = {}
-    for card in cards:
-        if card[8:10] == "= ":
-            values.setdefault(card[:8].rstrip(), _value_text(card))
+    values = {card[:8].rstrip(): _value_text(card) for card in reversed(cards) if card[8:10] == "= "}
     data_start = start + header_bytes(cards)
     return HduSpan(values, start, data_start, data_start + _padded_data_size(values, path))
 
 
 def _value_text(card: str) -> str:
-    text = card[10:].strip()
-    if text.startswith("'"):
-        return text[1:].split("'", 1)[0].rstrip()
-    return text.split("/", 1)[0].strip()
+    text = card[10:].lstrip()
+    return text[1:].partition("'")[0].rstrip() if text[:1] == "'" else text.partition("/")[0].rstrip()
 
 
 def _padded_data_size(cards: dict[str, str], path: object) -> int:

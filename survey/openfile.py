@@ -12,7 +12,7 @@ from survey.decode import TileDecoder
 from survey.errors import BrickError
 from survey.fitsfile import check_content
 from survey.layout import BAND_KINDS, BANDS, MASK_KIND, coadd_folder, coadd_path
-from survey.tiles import FIRST_BYTES, Box, bytes_needed, read_tiles
+from survey.tiles import Box, read_tiles
 from survey.wcs import TanWCS
 
 Content = Path | bytes
@@ -56,11 +56,8 @@ class CoaddFile:
     """
 
     def __init__(self, content: bytes | mmap.mmap, kind: str, name: object) -> None:
-        head = content[:FIRST_BYTES]
-        while len(head) < min(needed := bytes_needed(head, name), len(content)):
-            head = content[:needed]
         self.name, self._content, self._kind = str(name), content, kind
-        self._image = read_tiles(head, name)
+        self._image = read_tiles(content, name)
         self._decoder = TileDecoder(self._image, name)
         if self._image.span.end > len(content):
             message = f"HDU 1 ends at byte {self._image.span.end}, the file at {len(content)}; fetch it again"
@@ -187,9 +184,10 @@ def open_coadd(file: Content, kind: str, name: object = None, *, verify: bool = 
 
 def _mapped(path: Path) -> bytes | mmap.mmap:
     with path.open("rb") as stream:
-        if not path.stat().st_size:
+        try:
+            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError:  # an empty file cannot be mapped
             return b""
-        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _locate(files: str | Path | Mapping[str, Content], relative: str) -> Content | None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,7 @@ class TiledImage:
         The bytes of each tile in the file. Tiles are numbered along the rows; an absent tile has none.
     storage : ndarray of uint8
         Index into `STORAGE`: where each tile's bytes came from.
-    scale, zero : ndarray of float64 or None
+    steps : pair of ndarray of float64, or None
         ZSCALE and ZZERO of each tile; None where the image is not quantised.
     blank : ndarray of float64 or None
         ZBLANK of each tile.
@@ -61,8 +62,7 @@ class TiledImage:
     starts: NDArray[np.int64]
     stops: NDArray[np.int64]
     storage: NDArray[np.uint8]
-    scale: NDArray[np.float64] | None
-    zero: NDArray[np.float64] | None
+    steps: tuple[NDArray[np.float64], NDArray[np.float64]] | None
     blank: NDArray[np.float64] | None
 
     @cached_property
@@ -163,13 +163,13 @@ def bytes_needed(head: bytes, path: object) -> int:
     return span.data_start + _table_bytes(span, path)
 
 
-def read_tiles(head: bytes, path: object) -> TiledImage:
+def read_tiles(head: bytes | mmap, path: object) -> TiledImage:
     """Read the layout of the compressed image in HDU 1.
 
     Parameters
     ----------
-    head : bytes
-        The first bytes of the file, at least `bytes_needed`.
+    head : bytes or mmap
+        The file, or its first bytes, at least `bytes_needed`.
     path : object
         What errors call the file.
 
@@ -249,9 +249,9 @@ def _changed(card: str, heap: int, table: int) -> str:
     return card if value is None else f"{keyword:8}= {value:20d}".ljust(CARD)
 
 
-def _image_span(head: bytes, path: object) -> HduSpan | None:
+def _image_span(head: bytes | mmap, path: object) -> HduSpan | None:
     """Find HDU 1; None if its header is not all there."""
-    if head and not head.startswith(b"SIMPLE  ="[: len(head)]):
+    if head[:9] != b"SIMPLE  ="[: len(head)]:
         raise BrickError("corrupt", path, "not a FITS file (it does not start with SIMPLE); fetch it again")
     first = header_cards(head, 0)
     if first is None:
@@ -275,7 +275,7 @@ def _table_bytes(span: HduSpan, path: object) -> int:
         raise BrickError("corrupt", path, f"a header lacks or garbles {error}; fetch it again") from error
 
 
-def _layout(span: HduSpan, head: bytes) -> TiledImage:
+def _layout(span: HduSpan, head: bytes | mmap) -> TiledImage:
     cards, columns, table = span.cards, _columns(span), _rows(span, head)
     shape = int(cards["ZNAXIS2"]), int(cards["ZNAXIS1"])
     tile_shape = int(cards.get("ZTILE2", "1")), int(cards.get("ZTILE1", cards["ZNAXIS1"]))
@@ -287,6 +287,7 @@ def _layout(span: HduSpan, head: bytes) -> TiledImage:
     starts, stops, storage = _spans_of_tiles(columns, table, heap)
     if (starts < heap).any() or (stops > span.end).any():
         raise ValueError("a tile lies outside the data")
+    scale, zero = (_numbers(name, columns, table, cards) for name in ("ZSCALE", "ZZERO"))
     return TiledImage(
         span=span,
         shape=shape,
@@ -294,8 +295,7 @@ def _layout(span: HduSpan, head: bytes) -> TiledImage:
         starts=starts,
         stops=stops,
         storage=storage,
-        scale=_numbers("ZSCALE", columns, table, cards),
-        zero=_numbers("ZZERO", columns, table, cards),
+        steps=None if scale is None or zero is None else (scale, zero),
         blank=_numbers("ZBLANK", columns, table, cards),
     )
 
@@ -339,7 +339,7 @@ def _columns(span: HduSpan) -> dict[str, _Column]:
     return columns
 
 
-def _rows(span: HduSpan, head: bytes) -> NDArray[np.uint8]:
+def _rows(span: HduSpan, head: bytes | mmap) -> NDArray[np.uint8]:
     row_bytes, rows = int(span.cards["NAXIS1"]), int(span.cards["NAXIS2"])
     table = np.frombuffer(head, dtype=np.uint8, count=row_bytes * rows, offset=span.data_start)
     return table.reshape(rows, row_bytes)

@@ -6,6 +6,8 @@ lenstronomy's rays integrated adaptively for the arcs, astropy for pixels and po
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +17,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from pipeline import inject
 from pipeline.errors import InputError
 from pipeline.events import CACHE_PHASE, ChunkRecord, RunRequest
 from pipeline.inject import _host_stamp, inject_brick, inject_chunk
@@ -175,7 +178,7 @@ def test_a_bad_brick_gives_a_reason_for_every_task_and_no_stamp(world, index, re
     assert world.cached[name]["reason"] == reason
     tasks = [row | {"brickname": name} for row in manifest_rows(world.hosts, TIER).to_pylist()]
     result = inject_brick(world.store, name, world.cached[name], tasks, TIER)
-    assert [row["task_id"] for row in result.metrics] == [task["task_id"] for task in tasks]
+    assert [row["task_id"] for row in result.metrics] == sorted(task["task_id"] for task in tasks)
     assert {row["quarantine_reason"] for row in result.metrics} == {reason}
     assert not any(row["cutout_ok"] or row["metrics_ok"] for row in result.metrics)
     assert all(row["magnification"] is None and row["psfsize_r"] is None for row in result.metrics)
@@ -244,6 +247,34 @@ def test_a_chunk_publishes_its_parts_and_again_changes_nothing(chunk_run):
     assert len(read(files[metrics], METRICS, metrics)) == chunk.rows
     assert inject_chunk(store, request, chunk) == first
     assert {item.key: store.get(item.key) for item in store.list("runs/")} == files
+
+
+def test_the_next_brick_and_no_other_is_read_while_one_is_worked_on(world, monkeypatch):
+    """Each cached file is fetched once; an error of the thread reaches the caller."""
+    read, fetched, started = [], Counter(), {name: threading.Event() for name in "abc"}
+
+    def reading(store, brick, *_):
+        read.append(brick)
+        started[brick].set()
+        return {brick: "no_psf"}
+
+    tasks = {name: [{"host_id": name}] for name in "abc"}
+    with monkeypatch.context() as patch:
+        patch.setattr(inject, "_read_brick", reading)
+        ahead = inject._read_ahead(world.store, {name: {} for name in "abc"}, tasks, TIER)
+        assert next(ahead) == (tasks["a"], {"a": "no_psf"})
+        assert started["b"].wait(10)
+        assert read == ["a", "b"]
+        assert [stamps for _, stamps in ahead] == [{"b": "no_psf"}, {"c": "no_psf"}]
+    good = world.names[0]
+    get = world.store.get
+    monkeypatch.setattr(world.store, "get", lambda key: fetched.update([key]) or get(key))
+    tasks = {good: manifest_rows(world.hosts, TIER).to_pylist()}
+    [(_, stamps)] = inject._read_ahead(world.store, world.cached, tasks, TIER)
+    assert all(isinstance(stamp, inject.HostStamp) for stamp in stamps.values())
+    assert sorted(fetched.values()) == [1] * 10
+    with pytest.raises(KeyError):
+        list(inject._read_ahead(world.store, {}, tasks, TIER))
 
 
 def test_raw_cutouts_are_stored_once_a_host(chunk_run):
