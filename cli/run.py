@@ -30,8 +30,9 @@ def sky_options(command: Any) -> Any:
                      "s3://bucket/prefix or https://host/folder in the survey's layout."),
         click.option("--brick-pixels", type=int, default=defaults.BRICK_PIXELS, show_default=True,
                      help="Side of the synthetic bricks; the survey's is 3600."),
-        click.option("--hosts", type=click.Path(dir_okay=False, path_type=Path),
-                     help="Host catalogue (Parquet), instead of a selection from the sky's tractor files."),
+        click.option("--hosts", type=click.Path(path_type=Path),
+                     help="Host catalogue (a Parquet file, or a folder of `darkhalo hosts`), instead of a "
+                     "selection from the sky's tractor files."),
         workspaces.option,
         output.json_option,
     ):  # fmt: skip
@@ -113,10 +114,10 @@ def make_request(
     if run_id is not None:
         check_run_id(run_id)
     settings = tier_of(RunRequest(tier, "unnamed", "-", "-", bricks))
-    if hosts is not None and not hosts.is_file():
+    if hosts is not None and not hosts.exists():
         raise click.BadParameter(f"{hosts}: no such file; give a Parquet catalogue", param_hint="--hosts")
     address = skies.address_of(sky, settings, where, brick_pixels)
-    catalogue = hosts.read_bytes() if hosts is not None else skies.host_catalogue(address)
+    catalogue = skies.given_hosts(hosts) if hosts is not None else skies.host_catalogue(address)
     chosen = choose_hosts(check_hosts(catalogue, str(hosts or address)), settings)
     own = sorted({brick for table in chosen.values() for brick in table["brickname"].to_pylist()})
     address = skies.mirror(address, own, where)

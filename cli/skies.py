@@ -15,6 +15,7 @@ from pipeline.errors import InputError
 from pipeline.parquet import to_bytes
 from pipeline.progress import Progress
 from pipeline.tier import Tier
+from survey.host_files import read_hosts
 from survey.hosts import select_hosts
 from survey.layout import RELEASES
 from survey.sky import FORMAT, write_sky
@@ -88,6 +89,11 @@ def mirror(sky_address: str, bricks: list[str], workspace: Workspace) -> str:
         progress.advance()
     folder.mkdir(parents=True, exist_ok=True)
     return folder.resolve().as_uri()
+
+
+def given_hosts(path: Path) -> bytes:
+    """The bytes of a host catalogue: those of a Parquet file, or a folder's hosts as one."""
+    return to_bytes(read_hosts(path).replace_schema_metadata(None)) if path.is_dir() else path.read_bytes()
 
 
 def host_catalogue(sky_address: str) -> bytes:

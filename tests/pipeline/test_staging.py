@@ -50,7 +50,7 @@ def made(tmp_path_factory) -> World:
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch) -> None:
     """Defaults that tests can wait for."""
-    hasty = web.Manners(first_pause=0.001, longest_pause=0.01, stall_timeout=0.2)
+    hasty = web.Manners(first_pause=0.001, longest_pause=0.01, stall_timeout=1.0)
     monkeypatch.setattr(web, "Manners", lambda: hasty)
 
 

@@ -1,7 +1,6 @@
 """What the survey's tests share: real data where it is there, and one small synthetic sky."""
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -43,16 +42,6 @@ def sky(tmp_path_factory: pytest.TempPathFactory) -> Sky:
     folder = tmp_path_factory.mktemp("sky")
     bricks = write_sky(folder, 8, brick_pixels=PIXELS, seed=SEED, hosts_per_brick=HOSTS, failures=FAILURES)
     return Sky(folder, bricks)
-
-
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder of real survey files; the test is skipped where there is none."""
-    beside = Path(__file__).parents[3] / "shared" / "data"
-    folder = Path(os.environ.get("DARKHALO_TEST_DATA", beside))
-    if not (folder / "desitarget_dr6").is_dir():
-        pytest.skip(f"no real survey data in {folder} (set DARKHALO_TEST_DATA)")
-    return folder
 
 
 SOUTH, NORTH = brick_at(150.1, 2.2), brick_at(180.0, 50.0)
