@@ -29,6 +29,7 @@ USER_AGENT = "dark-halo-scope (staging of Legacy Survey coadds; python-urllib3)"
 T = TypeVar("T")
 _PIECE = 1 << 18
 _MAX_REDIRECTS = 3
+_IGNORED = 3  # times that a server must ignore a range before it is believed to serve none
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _PAGE_STARTS = (b"<!doctype", b"<html", b"<?xml", b"<head")
 
@@ -204,12 +205,18 @@ class WebFiles:
             See `download`.
         """
 
+        ignored = 0
+
         def ask() -> tuple[bytes, Version]:
+            nonlocal ignored
             with self._request("GET", relative, {"Range": f"bytes={start}-{stop - 1}"}) as response:
                 response = _found(response, self.address(relative))
                 if response.status == 200:
                     _refuse_page(response.headers, b"")
-                    raise RangesIgnoredError(self.address(relative))
+                    ignored += 1
+                    if ignored == _IGNORED:
+                        raise RangesIgnoredError(self.address(relative))
+                    raise _Fault("the whole file where a range was asked for")
                 first, last, size = _content_range(response.headers)
                 if (first, last) != (start, min(stop, size) - 1):
                     raise _Fault(f"bytes {first}-{last} where {start}-{stop - 1} were asked for")

@@ -79,12 +79,15 @@ def test_a_range_is_the_right_bytes_or_is_refused(fault, release, portal, source
     content = (folder / path).read_bytes()
     portal.fail_with = lambda method, path, number: fault if number == 2 else None
     assert source.read_range(path, 100, 5000) == content[100:5000]
-    if fault == "ignore_range":
-        with pytest.raises(RangesIgnoredError):
-            source.read_range(path, 7000, 9000)
-    else:
-        assert source.read_range(path, 7000, 9000) == content[7000:9000]
+    assert source.read_range(path, 7000, 9000) == content[7000:9000]
+    assert len(portal.seen) == 3
     assert source.read_range(path, len(content) - 10, len(content) + 10) == content[-10:]
+
+
+def test_a_server_without_ranges_says_so(release, portal, source):
+    portal.fail_with = lambda method, path, number: "ignore_range"
+    with pytest.raises(RangesIgnoredError):
+        source.read_range(coadd_path("image", release[1], "r"), 100, 5000)
 
 
 def test_a_file_that_breaks_off_is_taken_up_where_it_ended(release, portal, source, tmp_path):
