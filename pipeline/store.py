@@ -49,7 +49,7 @@ class Store(Protocol):
         ...
 
     def sha256(self, key: str) -> str:
-        """SHA-256 of the object, hexadecimal, as recorded when it was published."""
+        """SHA-256 of the object, hexadecimal, as recorded when it was published, else of its bytes."""
         ...
 
     def uri(self, key: str) -> str: ...
@@ -133,7 +133,9 @@ class S3Store:
         return sha256
 
     def sha256(self, key: str) -> str:
-        return str(self._s3.head_object(Bucket=self.bucket, Key=key)["Metadata"].get(_SHA))
+        recorded = self._s3.head_object(Bucket=self.bucket, Key=key)["Metadata"].get(_SHA)
+        # Objects that were copied here by other means carry none: their bytes are summed.
+        return str(recorded) if recorded else hashlib.sha256(self.get(key)).hexdigest()
 
     def _refuse_other_content(self, key: str, sha256: str) -> None:
         there = self.sha256(key)

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+from survey.answers import Version
 from survey.errors import BrickError, SurveyError, TransientError
 from survey.layout import brick_files, coadd_folder, release_of, sha256_paths
-from survey.web import Manners, RangesIgnoredError, Version, WebFiles
+from survey.web import Manners, RangesIgnoredError, WebFiles
 
 __all__ = ["FolderSource", "PortalSource", "RangesIgnoredError", "S3Source", "Source", "open_source"]
 

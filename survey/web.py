@@ -6,16 +6,13 @@ Last-Modified), and that it is no web page. What may pass is tried again with gr
 server's Retry-After is obeyed, by all threads.
 """
 
-import email.utils
 import ipaddress
 import random
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import IO, Any, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -23,6 +20,17 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 from urllib3.exceptions import HTTPError, SSLError
 
+from survey.answers import (
+    Fault,
+    Version,
+    check_same,
+    content_range,
+    existing,
+    refuse_page,
+    sort_status,
+    version_of,
+    whole_version,
+)
 from survey.errors import BrickError, SurveyError, TransientError
 
 USER_AGENT = "dark-halo-scope (staging of Legacy Survey coadds; python-urllib3)"
@@ -30,8 +38,6 @@ T = TypeVar("T")
 _PIECE = 1 << 18
 _MAX_REDIRECTS = 3
 _IGNORED = 3  # times that a server must ignore a range before it is believed to serve none
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
-_PAGE_STARTS = (b"<!doctype", b"<html", b"<?xml", b"<head")
 
 
 @dataclass(frozen=True)
@@ -72,36 +78,8 @@ class Manners:
         return bound * random.uniform(0.5, 1.0)  # noqa: S311 - spreads clients, guards nothing
 
 
-@dataclass(frozen=True)
-class Version:
-    """Which version of a file a server has: its size, and what tells two versions apart."""
-
-    size: int | None
-    etag: str | None
-    modified: str | None
-
-    def agrees(self, other: "Version") -> bool:
-        """Say whether both can be one version; what a server does not say agrees with anything."""
-        pairs = ((self.size, other.size), (self.etag, other.etag), (self.modified, other.modified))
-        return all(a is None or b is None or a == b for a, b in pairs)
-
-    @property
-    def validator(self) -> str | None:
-        """Give the value of If-Range: a strong ETag, else the time of the last change."""
-        strong = self.etag if self.etag and not self.etag.startswith("W/") else None
-        return strong or self.modified
-
-
 class RangesIgnoredError(Exception):
     """The server answers a range with the whole file."""
-
-
-class _Fault(Exception):
-    """An answer that another try may mend."""
-
-    def __init__(self, message: str, wait: float | None = None, page: bool = False) -> None:
-        super().__init__(message)
-        self.wait, self.page = wait, page
 
 
 @dataclass
@@ -153,7 +131,7 @@ class WebFiles:
 
         def ask() -> Version | None:
             with self._request("HEAD", relative, {}) as response:
-                return None if response is None else _whole_version(response)
+                return None if response is None else whole_version(response)
 
         return self._patiently(relative, ask)
 
@@ -210,21 +188,21 @@ class WebFiles:
         def ask() -> tuple[bytes, Version]:
             nonlocal ignored
             with self._request("GET", relative, {"Range": f"bytes={start}-{stop - 1}"}) as response:
-                response = _found(response, self.address(relative))
+                response = existing(response, self.address(relative))
                 if response.status == 200:
-                    _refuse_page(response.headers, b"")
+                    refuse_page(response.headers, b"")
                     ignored += 1
                     if ignored == _IGNORED:
                         raise RangesIgnoredError(self.address(relative))
-                    raise _Fault("the whole file where a range was asked for")
-                first, last, size = _content_range(response.headers)
+                    raise Fault("the whole file where a range was asked for")
+                first, last, size = content_range(response.headers)
                 if (first, last) != (start, min(stop, size) - 1):
-                    raise _Fault(f"bytes {first}-{last} where {start}-{stop - 1} were asked for")
-                version = _version(response.headers, size)
-                _check_same(version, expected)
+                    raise Fault(f"bytes {first}-{last} where {start}-{stop - 1} were asked for")
+                version = version_of(response.headers, size)
+                check_same(version, expected)
                 content = b"".join(self._pieces(response))
             if len(content) != last + 1 - first:
-                raise _Fault(f"{len(content)} bytes where {last + 1 - first} were announced")
+                raise Fault(f"{len(content)} bytes where {last + 1 - first} were announced")
             return content, version
 
         return self._patiently(relative, ask)
@@ -234,25 +212,25 @@ class WebFiles:
         have, validator = partial.file.seek(0, 2), partial.version.validator
         headers = {"Range": f"bytes={have}-", "If-Range": validator} if have and validator else {}
         with self._request("GET", relative, headers) as response:
-            response = _found(response, self.address(relative))
+            response = existing(response, self.address(relative))
             if response.status == 206:
-                first, last, size = _content_range(response.headers)
-                version = _version(response.headers, size)
+                first, last, size = content_range(response.headers)
+                version = version_of(response.headers, size)
             else:
-                version = _whole_version(response)
+                version = whole_version(response)
                 first, last = 0, (version.size or 0) - 1
                 partial.file.truncate(partial.file.seek(0))
                 have = 0
             same, partial.version = version.agrees(partial.version), version
             if not same or first != have or last != (version.size or 0) - 1:
                 partial.file.truncate(0)
-                raise _Fault(f"the file changed: bytes {first}-{last} of {version.size}, {have} are here")
+                raise Fault(f"the file changed: bytes {first}-{last} of {version.size}, {have} are here")
             for piece in self._pieces(response):
                 if have == 0:
-                    _refuse_page(response.headers, piece)
+                    refuse_page(response.headers, piece)
                 have += partial.file.write(piece)
             if version.size is not None and have != version.size:
-                raise _Fault(f"{have} bytes where {version.size} were announced")
+                raise Fault(f"{have} bytes where {version.size} were announced")
 
     def _pieces(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
         started, count = time.monotonic(), 0
@@ -262,7 +240,7 @@ class WebFiles:
                 self.bytes += len(piece)
             elapsed = time.monotonic() - started
             if elapsed > self.manners.stall_timeout and count < self.manners.slowest * elapsed:
-                raise _Fault(f"only {count} bytes in {elapsed:.0f} s")
+                raise Fault(f"only {count} bytes in {elapsed:.0f} s")
             yield piece
 
     @contextmanager
@@ -272,7 +250,7 @@ class WebFiles:
         """Ask once; None for a file that is not there. The connection is kept if all was read."""
         response = self._follow(method, self.address(relative), headers)
         try:
-            _sort_status(response, self.address(relative), self.manners)
+            sort_status(response, self.address(relative))
             yield None if response.status in (404, 410) else response
             if response.length_remaining:
                 response.close()
@@ -314,9 +292,9 @@ class WebFiles:
             except SSLError as error:
                 message = f"{self.address(relative)}: {error}; check the address and the machine's clock"
                 raise SurveyError(message) from error
-            except (_Fault, HTTPError, ConnectionError, TimeoutError) as error:
+            except (Fault, HTTPError, ConnectionError, TimeoutError) as error:
                 failures += 1
-                pages += isinstance(error, _Fault) and error.page
+                pages += isinstance(error, Fault) and error.page
                 self._give_up_or_wait(relative, error, failures, pages)
 
     def _give_up_or_wait(self, relative: str, error: Exception, failures: int, pages: int) -> None:
@@ -327,7 +305,7 @@ class WebFiles:
             ) from error
         if failures >= manners.attempts:
             raise TransientError(f"{address}: {failures} tries failed, the last one: {error}") from error
-        asked = error.wait if isinstance(error, _Fault) else None
+        asked = error.wait if isinstance(error, Fault) else None
         if asked is not None and asked > manners.longest_retry_after:
             raise TransientError(f"{address}: {error}, and asks to come back in {asked:.0f} s") from error
         if asked is not None:  # the server speaks for all requests, not for this one alone
@@ -367,63 +345,3 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _sort_status(response: urllib3.BaseHTTPResponse, address: str, manners: Manners) -> None:
-    status = response.status
-    if status in (200, 206, 404, 410):
-        return
-    if status in (401, 403):
-        raise SurveyError(f"{address}: the server refuses access (status {status}); check the address")
-    if status == 416:
-        raise _Fault("the file is shorter than it was (status 416)")
-    if status in (408, 425, 429) or status >= 500:
-        raise _Fault(f"status {status}", wait=_retry_after(response.headers))
-    raise SurveyError(f"{address}: status {status}; check the address")
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Read Retry-After, seconds or a date (RFC 9110, 10.2.3)."""
-    text = headers.get("Retry-After", "").strip()
-    if text.isdigit():
-        return float(text)
-    try:
-        until = email.utils.parsedate_to_datetime(text)
-    except (TypeError, ValueError):
-        return None
-    return max(0.0, (until.astimezone(UTC) - datetime.now(UTC)).total_seconds())
-
-
-def _found(response: urllib3.BaseHTTPResponse | None, address: str) -> urllib3.BaseHTTPResponse:
-    if response is None:
-        raise BrickError("not_found", address, "no such file (status 404); leave the brick out")
-    return response
-
-
-def _version(headers: Mapping[str, str], size: int | None) -> Version:
-    return Version(size, headers.get("ETag"), headers.get("Last-Modified"))
-
-
-def _whole_version(response: urllib3.BaseHTTPResponse) -> Version:
-    _refuse_page(response.headers, b"")
-    length = response.headers.get("Content-Length", "")
-    return _version(response.headers, int(length) if length.isdigit() else None)
-
-
-def _check_same(version: Version, expected: Version | None) -> None:
-    if expected is not None and not version.agrees(expected):
-        raise _Fault("the file changed while it was read")
-
-
-def _content_range(headers: Mapping[str, str]) -> tuple[int, int, int]:
-    found = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
-    if found is None:
-        raise _Fault(f"Content-Range {headers.get('Content-Range')!r} of a partial answer")
-    return int(found[1]), int(found[2]), int(found[3])
-
-
-def _refuse_page(headers: Mapping[str, str], start: bytes) -> None:
-    """No file of the survey is HTML: neither by what the server says nor by how it begins."""
-    kind = headers.get("Content-Type", "").split(";")[0].strip().lower()
-    if kind in ("text/html", "application/xhtml+xml") or start.lstrip()[:16].lower().startswith(_PAGE_STARTS):
-        raise _Fault("a web page instead of the file", page=True)

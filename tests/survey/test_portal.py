@@ -117,6 +117,30 @@ def test_a_file_that_changes_midway_is_begun_anew(release, portal, source, tmp_p
     assert (tmp_path / "copy").read_bytes() == other
 
 
+def test_the_rest_of_another_file_is_not_put_behind_the_first_half(release, portal, source, tmp_path):
+    """The server overlooks If-Range: size and bytes would fit."""
+    folder, brick = release
+    path = folder / coadd_path("image", brick, "g")
+    other = path.read_bytes()[::-1]
+
+    def change(method: str, _: str, number: int) -> str | None:
+        if number == 2:
+            path.write_bytes(b"SIMPLE  =" + other[9:])
+        return {1: "cut", 2: "ignore_if_range"}.get(number)
+
+    portal.fail_with = change
+    source.copy_to(coadd_path("image", brick, "g"), tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == path.read_bytes()
+
+
+def test_the_rest_from_another_place_is_not_put_behind_the_first_half(release, portal, source, tmp_path):
+    folder, brick = release
+    path = coadd_path("image", brick, "g")
+    portal.fail_with = lambda method, path, number: {1: "cut", 2: "other_range"}.get(number)
+    source.copy_to(path, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == (folder / path).read_bytes()
+
+
 def test_ranges_of_two_versions_are_not_mixed(release, portal, source):
     folder, brick = release
     path = coadd_path("image", brick, "g")
