@@ -2,6 +2,7 @@
 
 hosts/<sha256>.parquet                      host catalogues, by content
 cache/<survey's relative path>/<sha256>     phase 4b: verified files of bricks, by content
+cache/coadd-psf/059/0591m305/<host_id>.fits a user's PSF images, read where psf.kind is "image"
 runs/<run_id>/plan.json                     what was asked: tier, hosts, sky, counts
 runs/<run_id>/chunks.json                   the array that the distributed Map reads
 runs/<run_id>/<table>/tier=/run_id=/region_split=/part-NNNNN.parquet
@@ -131,3 +132,13 @@ def hosts_key(sha256: str) -> str:
 def cache_key(survey_path: str, sha256: str) -> str:
     """Key of a cached survey file. By content: two releases of one brick never overwrite each other."""
     return f"cache/{survey_path}/{sha256}"
+
+
+def coadd_psf_prefix(brick: str) -> str:
+    """Where a user may put PSF images for the hosts of a brick."""
+    return f"cache/coadd-psf/{brick[:3]}/{brick}/"
+
+
+def coadd_psf_key(brick: str, host_id: str) -> str:
+    """Key of a host's PSF images."""
+    return f"{coadd_psf_prefix(brick)}{host_id}.fits"
