@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +21,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from physics import Psf, matched_filter_snr, peak_snr, render_batch
-from physics.render import MAX_FWHM_STAMPS, MIN_FWHM_PIXELS
+from physics.render import RenderedBatch
 from pipeline.contracts import check_rows
 from pipeline.events import CACHE_PHASE, INJECT_PHASE, ChunkRecord, RunRequest
+from pipeline.host_psf import images_of_hosts, psf_of_host
 from pipeline.manifest import tier_of
 from pipeline.parquet import arrow_schema, from_rows, read, to_bytes
 from pipeline.progress import Progress
@@ -100,7 +101,7 @@ class HostStamp:
     raw: bytes
     good: np.ndarray
     shared: dict[str, Any]
-    fwhm: tuple[float, ...]
+    psf: Psf
 
 
 Stamps = dict[str, HostStamp | str]
@@ -140,7 +141,7 @@ def _read_brick(
     if reason is None:
         try:
             with BrickReader(_fetch(store, brick, cached["files"]), brick, verify=False) as reader:
-                return _cut_hosts(reader, tasks, tier)
+                return _cut_hosts(reader, tasks, tier, images_of_hosts(store, brick, tier))
         except BrickError as error:
             reason = error.reason
     return {task["host_id"]: reason for task in tasks}
@@ -159,31 +160,34 @@ def _fetch(store: Store, brick: str, files: dict[str, dict[str, Any]]) -> dict[s
     return contents
 
 
-def _cut_hosts(reader: BrickReader, tasks: list[dict[str, Any]], tier: Tier) -> Stamps:
+def _cut_hosts(
+    reader: BrickReader,
+    tasks: list[dict[str, Any]],
+    tier: Tier,
+    psf_images: Callable[[str], np.ndarray | None],
+) -> Stamps:
     """A stamp for each host, or the reason why there is none; one pass over the brick's files."""
     positions = {task["host_id"]: (task["ra"], task["dec"]) for task in tasks}
     hosts = list(positions)
     stamps: Stamps = {}
     for index, cutout in reader.cut_all(list(positions.values()), tier.n_pix):
-        stamps[hosts[index]] = cutout.reason if isinstance(cutout, CutoutError) else _host_stamp(cutout, tier)
+        try:
+            if isinstance(cutout, CutoutError):
+                raise cutout
+            stamps[hosts[index]] = _host_stamp(cutout, tier, psf_images(hosts[index]))
+        except CutoutError as error:
+            stamps[hosts[index]] = error.reason
     return stamps
 
 
-def _host_stamp(cutout: Cutout, tier: Tier) -> HostStamp | str:
-    if "none" in cutout.psf_source:
-        return "no_psf"
-    psf = Psf.from_psfsize(tuple(cutout.psfsize), kind=tier.psf.kind, beta=tier.psf.beta)
-    low, high = MIN_FWHM_PIXELS * PIXEL_SCALE, MAX_FWHM_STAMPS * tier.n_pix * PIXEL_SCALE
-    if not all(low <= fwhm <= high for fwhm in psf.fwhm):
-        return "psf_out_of_range"  # sharper or wider than the renderer is tested for
+def _host_stamp(cutout: Cutout, tier: Tier, psf_images: np.ndarray | None = None) -> HostStamp:
+    """The stamp with what is measured once for its host; CutoutError if its PSF cannot be used."""
+    psf, psf_columns = psf_of_host(cutout, tier, psf_images)
     bad = flagged(cutout.maskbits, BAD_BITS, cutout.mask_bits) | (cutout.invvar <= 0).any(axis=0)
     shares = bit_fractions(cutout.maskbits, cutout.mask_bits)
     shared = {
         **{f"psfsize_{b}": float(cutout.psfsize[i]) for i, b in enumerate(BANDS)},
-        **{f"psf_source_{b}": cutout.psf_source[i] for i, b in enumerate(BANDS)},
-        **{f"psf_fwhm_used_{b}": float(psf.fwhm[i]) for i, b in enumerate(BANDS)},
-        "psf_kind": tier.psf.kind,
-        "psf_beta": tier.psf.beta,
+        **psf_columns,
         "bad_pixel_frac": float(bad.mean()),
         "wise_brightmask_frac": wise_brightmask_fraction(cutout.maskbits, cutout.mask_bits),
         **{f"mask_{bit.lower()}_frac": share for bit, share in shares.items()},
@@ -191,7 +195,7 @@ def _host_stamp(cutout: Cutout, tier: Tier) -> HostStamp | str:
         "offset_y_arcsec": cutout.center[1],
     }
     good = ~bad & (cutout.invvar[_R] > 0)
-    return HostStamp(cutout, _pixels(cutout.image), good, shared, tuple(psf.fwhm))
+    return HostStamp(cutout, _pixels(cutout.image), good, shared, psf)
 
 
 def _inject(tasks: list[dict[str, Any]], stamps: Stamps, tier: Tier) -> BrickResult:
@@ -201,7 +205,7 @@ def _inject(tasks: list[dict[str, Any]], stamps: Stamps, tier: Tier) -> BrickRes
         [_quarantined(t, s) for t in tasks if isinstance(s := stamps[t["host_id"]], str)], []
     )
     if ready:
-        arcs = _render([task for task, _ in ready], [stamp for _, stamp in ready], tier)
+        arcs = _render_all(ready, tier)
         for index, (task, stamp) in enumerate(ready):
             image = stamp.cutout.image + arcs.image[index].astype(np.float32)
             row = _measured(task, stamp, image, arcs.magnification[index], arcs.flux_in_stamp[index, _R])
@@ -211,8 +215,23 @@ def _inject(tasks: list[dict[str, Any]], stamps: Stamps, tier: Tier) -> BrickRes
     return result
 
 
-def _render(tasks: list[dict[str, Any]], stamps: list[HostStamp], tier: Tier) -> Any:
-    """The arcs of all tasks, nmgy per pixel, shape (task, band, n_pix, n_pix)."""
+def _render_all(ready: list[tuple[dict[str, Any], HostStamp]], tier: Tier) -> RenderedBatch:
+    """The arcs of all tasks: in one batch, but for the hosts with PSF images, which have one each."""
+    batches: dict[str, list[int]] = {}
+    for index, (task, stamp) in enumerate(ready):
+        batches.setdefault("" if stamp.psf.images is None else task["host_id"], []).append(index)
+    parts = [_render([ready[i] for i in batch], tier) for batch in batches.values()]
+    if len(parts) == 1:
+        return parts[0]
+    order = np.argsort(np.concatenate(list(batches.values())))
+    names = ("image", "magnification", "flux_in_stamp")
+    return RenderedBatch(*(np.concatenate([getattr(part, name) for part in parts])[order] for name in names))
+
+
+def _render(ready: list[tuple[dict[str, Any], HostStamp]], tier: Tier) -> RenderedBatch:
+    """The arcs of tasks that share the kind of PSF, nmgy per pixel, shape (task, band, n_pix, n_pix)."""
+    tasks, stamps = [task for task, _ in ready], [stamp for _, stamp in ready]
+    psf = stamps[0].psf
 
     def column(name: str) -> np.ndarray:
         return np.array([task[name] for task in tasks], dtype=np.float64)
@@ -237,9 +256,10 @@ def _render(tasks: list[dict[str, Any]], stamps: list[HostStamp], tier: Tier) ->
         src_phi=column("src_phi_rad"),
         src_x=column("src_x_arcsec"),
         src_y=column("src_y_arcsec"),
-        psf_fwhm=np.array([stamp.fwhm for stamp in stamps]),
-        kind=tier.psf.kind,
-        beta=tier.psf.beta,
+        psf_fwhm=np.array([stamp.psf.fwhm for stamp in stamps]) if psf.images is None else None,
+        psf_image=psf.images,
+        kind=psf.kind,
+        beta=psf.beta,
         center_x=np.array([stamp.cutout.center[0] for stamp in stamps]),
         center_y=np.array([stamp.cutout.center[1] for stamp in stamps]),
         n_pix=tier.n_pix,

@@ -133,12 +133,12 @@ METRICS = Table(
         Column("metrics_ok", "boolean", "every measurement of the row exists and is finite"),
         *_per_band("psfsize_{b}", "double", "the survey's psfsize map at the host, in {b} (not a FWHM)",
                    "arcsec", nullable=True, low=0.3, high=5),
-        *_per_band("psf_source_{b}", "string", "where psfsize_{b} came from: map, brick_mean or none",
-                   nullable=True),
-        *_per_band("psf_fwhm_used_{b}", "double", "FWHM of the PSF that the arcs were convolved with, in {b}",
-                   "arcsec", nullable=True, low=0.2, high=5),
+        *_per_band("psf_source_{b}", "string", "where the PSF in {b} came from: map, brick_mean or none; "
+                   "image: a user's coadd PSF", nullable=True),
+        *_per_band("psf_fwhm_used_{b}", "double", "FWHM of the PSF that the arcs were convolved with, in {b} "
+                   "(of an image: its psfsize)", "arcsec", nullable=True, low=0.2, high=5),
         Column("psf_kind", "string", "moffat or gaussian: the PSF that has the survey's noise-equivalent "
-               "area", nullable=True),
+               "area; image: a user's coadd PSF", nullable=True),
         Column("psf_beta", "double", "Moffat index", nullable=True, low=1.1, high=100),
         *_per_band("psfdepth_{b}", "double", "the catalogue's inverse variance of a point source in {b}",
                    "1/nmgy^2", nullable=True, low=0),

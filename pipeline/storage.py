@@ -3,6 +3,7 @@
 hosts/<sha256>.parquet                      host catalogues, by content
 cache/<survey's relative path>/<sha256>     phase 4b: verified files of bricks, by content
 cache/bricks/<brick>/<source>-<whole|targets|bad>.json  of which of them a brick of a source consists: pinned
+cache/coadd-psf/059/0591m305/<host_id>.fits a user's PSF images, read where psf.kind is "image"
 runs/<run_id>/plan.json                     what was asked: tier, hosts, sky, counts
 runs/<run_id>/chunks.json                   the array that the distributed Map reads
 runs/<run_id>/<table>/tier=/run_id=/region_split=/part-NNNNN.parquet
@@ -144,3 +145,13 @@ def cached_brick_key(source: str, brick: str, part: str) -> str:
     origin = hashlib.sha256(source.rstrip("/").encode()).hexdigest()[:16]
     name = part if part in ("whole", "bad") else hashlib.sha256(part.encode()).hexdigest()[:16]
     return f"cache/bricks/{brick}/{origin}-{name}.json"
+
+
+def coadd_psf_prefix(brick: str) -> str:
+    """Where a user may put PSF images for the hosts of a brick."""
+    return f"cache/coadd-psf/{brick[:3]}/{brick}/"
+
+
+def coadd_psf_key(brick: str, host_id: str) -> str:
+    """Key of a host's PSF images."""
+    return f"{coadd_psf_prefix(brick)}{host_id}.fits"

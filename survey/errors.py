@@ -92,6 +92,9 @@ CUTOUT_REASONS = (
     "off_edge",  # the stamp reaches over the edge of the image
     "no_coverage",  # a band has no data in the stamp
     "bailout",  # the survey's pipeline gave up on most of the stamp
+    "no_psf",  # no psfsize at the host nor anywhere in the brick, in some band
+    "psf_out_of_range",  # sharper or wider than the renderer is tested for
+    "bad_psf",  # the PSF image that was given for the host cannot be used
 )
 
 

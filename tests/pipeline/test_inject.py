@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -26,9 +27,10 @@ from pipeline.parquet import read, to_bytes
 from pipeline.schema import BANDS, HOSTS, MANIFEST, METRICS, STAMPS
 from pipeline.schema import MASK_BITS as MASK_COLUMNS
 from pipeline.staging import cache_brick, cache_chunk
-from pipeline.storage import cache_key
+from pipeline.storage import cache_key, coadd_psf_key
 from pipeline.store import FolderStore, get_json, publish
 from pipeline.tier import load_tier
+from survey.errors import CutoutError
 from survey.hosts import select_hosts
 from survey.layout import coadd_path, tractor_path
 from survey.maskbits import MASK_BITS
@@ -321,6 +323,7 @@ def cutout(**changes):
         "image": np.zeros((3, n, n), np.float32), "invvar": np.ones((3, n, n), np.float32),
         "maskbits": np.zeros((n, n), np.int32), "psfsize": np.array([1.4, 1.3, 1.2], np.float32),
         "psf_source": ("map", "brick_mean", "map"), "center": (0.05, -0.1), "mask_bits": dict(MASK_BITS),
+        "brick": "0591m305", "ra": 59.1,
     }  # fmt: skip
     return SimpleNamespace(**parts | changes)
 
@@ -360,4 +363,62 @@ def test_the_mask_columns_are_the_surveys_bits_and_null_where_a_release_has_none
     ],
 )
 def test_a_host_without_a_usable_psf_is_quarantined(changes, reason):
-    assert _host_stamp(cutout(**changes), TIER) == reason
+    with pytest.raises(CutoutError) as caught:
+        _host_stamp(cutout(**changes), TIER)
+    assert caught.value.reason == reason
+
+
+def test_a_host_with_psf_images_gets_them_and_the_others_a_moffat(world, tmp_path):
+    """Two hosts, one of them with images of another width in each band, off their middle in g."""
+    tier = replace(TIER, psf=replace(TIER.psf, kind="image"))
+    rows = manifest_rows(world.hosts.slice(0, 2), TIER).to_pylist()
+    with_images, without = sorted({row["host_id"] for row in rows})
+    tasks = [row for host in (with_images, without) for row in rows if row["host_id"] == host][::16]
+    store = FolderStore(tmp_path)
+    cached = cache_brick(store, FolderSource(world.sky), world.names[0])
+    axis = (np.arange(63) - 31) * SCALE
+    stars = [
+        np.exp(-((axis - dx) ** 2 + axis[:, None] ** 2) / (2 * sigma**2))
+        for dx, sigma in ((0.5, 0.4), (0, 0.5), (0, 0.6))
+    ]
+    hdus = [
+        fits.ImageHDU(star / star.sum(), fits.Header({"BAND": b}))
+        for b, star in zip("grz", stars, strict=True)
+    ]
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(tmp_path / "psf.fits")
+    publish(store, coadd_psf_key(world.names[0], with_images), (tmp_path / "psf.fits").read_bytes())
+
+    got = inject_brick(store, world.names[0], cached, tasks, tier)
+    plain = inject_brick(store, world.names[0], cached, tasks, TIER)
+    assert [row["task_id"] for row in got.metrics] == sorted(task["task_id"] for task in tasks)
+    for row, other in zip(got.metrics, plain.metrics, strict=True):
+        if row["host_id"] == without:
+            assert row == other
+            continue
+        assert (row["psf_kind"], row["psf_beta"]) == ("image", None)
+        assert {row[f"psf_source_{band}"] for band in BANDS} == {"image"}
+        assert [row[f"psf_fwhm_used_{b}"] / 2.3548 for b in BANDS] == pytest.approx([0.4, 0.5, 0.6], rel=1e-3)
+        assert row["psfsize_g"] == other["psfsize_g"]
+        assert row["magnification"] == other["magnification"]
+    shift = {}
+    for name, result in (("image", got), ("plain", plain)):
+        stamps = [stamp for stamp in result.stamps if stamp["host_id"] == with_images]
+        added = [np.frombuffer(s["image"], "<f4") - np.frombuffer(s["raw_image"], "<f4") for s in stamps]
+        light = np.array(added).reshape(-1, 3, 64, 64).astype(float)[:, :2].sum(axis=2)
+        shift[name] = (light * np.arange(64) * SCALE).sum(axis=2) / light.sum(axis=2)
+    moved = shift["image"] - shift["plain"]  # of g and r, arcsec
+    assert moved[:, 0] == pytest.approx(0.5, abs=0.02)
+    assert moved[:, 1] == pytest.approx(0.0, abs=0.02)
+
+
+def test_psf_images_that_cannot_be_used_quarantine_their_host(world, tmp_path):
+    tier = replace(TIER, psf=replace(TIER.psf, kind="image"))
+    tasks = manifest_rows(world.hosts, TIER).to_pylist()[::48]
+    store = FolderStore(tmp_path)
+    cached = cache_brick(store, FolderSource(world.sky), world.names[0])
+    publish(store, coadd_psf_key(world.names[0], tasks[0]["host_id"]), b"<html>")
+    got = {row["host_id"]: row["quarantine_reason"] for row in inject_brick(
+        store, world.names[0], cached, tasks, tier
+    ).metrics}  # fmt: skip
+    assert got.pop(tasks[0]["host_id"]) == "bad_psf"
+    assert set(got.values()) == {None}
