@@ -3,8 +3,8 @@ server that fails.
 
     python -m benchmarks.staging [--sky FOLDER] [--bricks N] [--rounds N] [--json]
 
-Bytes: what the server sent for one brick with 36 and 864 stamps of 64 pixels at random places, by the default
-rule, against all of its ten files. Rate: every round caches all bricks anew, in four threads; of the requests
+Bytes: what the server sent for one brick whole, and with 36 and 864 stamps of 64 pixels at random places by
+the default rule. Rate: every round caches all bricks anew, in four threads; of the requests
 5 % fail in each of the ways of tests/survey/portal.py, and then none, for comparison. A round whose bricks
 could not all be fetched is started again, as the state machine does, and counted. Nothing is lost if every
 brick is cached, no brick is quarantined, and every file is the one that a folder gives. A full-size sky takes
@@ -53,14 +53,14 @@ def random_positions(folder: Path, brick: str, count: int) -> tuple[tuple[float,
 def bytes_a_brick(folder: Path, brick: str) -> list[dict[str, Any]]:
     """What the server sends for a brick, by number of stamps."""
     rows = []
-    for count in STAMPS:
-        targets = Targets(random_positions(folder, brick, count), N_PIX)
+    for count in (None, *STAMPS):
+        targets = None if count is None else Targets(random_positions(folder, brick, count), N_PIX)
         with Portal(folder) as portal, tempfile.TemporaryDirectory() as copy:
             started = time.process_time()
             files = fetch_brick(open_source(portal.address, manners=MANNERS), brick, Path(copy), targets)
             whole = sum(file.source_bytes for file in files)
             rows.append({
-                "stamps": count,
+                "stamps": count or "whole files",
                 "whole_bytes": whole,
                 "sent_bytes": portal.sent,
                 "share": round(portal.sent / whole, 4),
@@ -163,14 +163,14 @@ def main() -> None:
     )
     parser.add_argument("--sky", type=Path, help="folder of full-size bricks, made if it is not there")
     parser.add_argument("--bricks", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=10, help="0: the bytes alone")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.sky or Path(scratch)
         names = [brick.name for brick in write_sky(folder, options.bricks, seed=20240607, hosts_per_brick=24)]
         result: dict[str, Any] = {"bytes_a_brick": bytes_a_brick(folder, names[0]), "rates": []}
-        for staging in ("whole", "ranges"):
+        for staging in ("whole", "ranges") if options.rounds else ():
             for unlucky in (False, True):
                 result["rates"].append(rate(folder, names, options.rounds, staging, unlucky))
                 print(result["rates"][-1], file=sys.stderr, flush=True)
