@@ -230,6 +230,7 @@ class WebFiles:
                     refuse_page(response.headers, piece)
                 have += partial.file.write(piece)
             if version.size is not None and have != version.size:
+                partial.file.truncate(have if have < version.size else 0)
                 raise Fault(f"{have} bytes where {version.size} were announced")
 
     def _pieces(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
