@@ -127,15 +127,16 @@ def peak_megabytes(job: Job) -> float:
 @click.command()
 @click.option("--json", "as_json", is_flag=True)
 @click.option("--rounds", default=5, show_default=True, help="Of each method, in turns.")
+@click.option("--stamps", "counts", type=int, multiple=True, default=COUNTS, help="Only these counts.")
 @click.option("--pixels", default=3600, show_default=True, help="Width of the brick.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Keep the brick here.  [default: nowhere]")
-def main(as_json: bool, rounds: int, pixels: int, folder: Path | None) -> None:
+def main(as_json: bool, rounds: int, counts: tuple[int, ...], pixels: int, folder: Path | None) -> None:
     """Time the ways to cut stamps from a brick."""
     with tempfile.TemporaryDirectory() as scratch:
         root = folder or Path(scratch)
         brick = write_sky(root, 1, brick_pixels=pixels, hosts_per_brick=36)[0].name
         rows = []
-        for count in COUNTS:
+        for count in counts:
             job = Job(root, brick, count)
             row: dict[str, Any] = {"stamps": count, **measure(job, rounds if count > 1 else 10 * rounds)}
             rows.append(row | {"peak_mb": peak_megabytes(job)})

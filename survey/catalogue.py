@@ -1,7 +1,6 @@
 """Rows of a sweep or tractor catalogue, column names in either case, checked as they are read."""
 
 from collections.abc import Iterator
-from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from survey.errors import BrickError, CatalogueError
-from survey.fitsfile import hdu_spans
+from survey.fitsfile import FileBytes, hdu_spans
 
 EXTINCTION = {"g": 3.214, "r": 2.165, "i": 1.592, "z": 1.211, "w1": 0.184}
 """A / E(B-V) on the SFD98 map; used where the catalogue has no mw_transmission."""
@@ -145,7 +144,7 @@ def read_rows(path: Path, rows_per_read: int) -> Iterator[Rows]:
         If the file cannot be read, is truncated or lacks a column.
     """
     try:
-        _check_length(path)
+        hdu_spans(FileBytes(path), path)  # astropy does not compare a file's size with its headers
         with fits.open(path, memmap=True) as hdus:
             table, names = _table_of(path, hdus)
             for first in range(0, len(table), rows_per_read):
@@ -156,13 +155,6 @@ def read_rows(path: Path, rows_per_read: int) -> Iterator[Rows]:
         raise CatalogueError(str(error)) from error
     except (OSError, TypeError, ValueError, IndexError, fits.VerifyError) as error:
         raise CatalogueError(f"{path}: cannot be read ({error}); fetch it again") from error
-
-
-def _check_length(path: Path) -> None:
-    """Compare a file's size with its headers, which astropy does not."""
-    with path.open("rb") as stream:
-        size = stream.seek(0, 2)
-        hdu_spans(mmap(stream.fileno(), 0, access=ACCESS_READ) if size else b"", path)
 
 
 def _table_of(path: Path, hdus: Any) -> tuple[Any, dict[str, str]]:

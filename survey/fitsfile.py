@@ -4,8 +4,8 @@ FITS standard 4.0, section 3.1 (blocks of 2,880 bytes), 4.4.1 (size of the data)
 Reads headers and sums bytes; decodes no pixel.
 """
 
+import os
 from dataclasses import dataclass
-from mmap import mmap
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,34 @@ from survey.errors import BrickError
 CARD = 80
 _END = "END".ljust(CARD)
 _MAX_HEADER_BLOCKS = 2000
+
+
+class FileBytes:
+    """A file that is sliced like bytes; only what is sliced is read.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it stays open as long as this lives.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY)
+        self._size = os.fstat(self._descriptor).st_size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, part: slice) -> bytes:
+        start, stop, _ = part.indices(self._size)
+        return os.pread(self._descriptor, max(stop - start, 0), start)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_descriptor"):
+            os.close(self._descriptor)
+
+
+ByteSource = bytes | FileBytes
 
 
 @dataclass(frozen=True)
@@ -60,7 +88,7 @@ def check_fits(path: Path, name: object = None) -> list[HduSpan]:
     return check_content(path.read_bytes(), name or path)
 
 
-def check_content(content: bytes | mmap, name: object) -> list[HduSpan]:
+def check_content(content: ByteSource, name: object) -> list[HduSpan]:
     """Check a file's content as `check_fits` does; `name` is what errors call it."""
     spans = hdu_spans(content, name)
     for number, span in enumerate(spans):
@@ -68,7 +96,7 @@ def check_content(content: bytes | mmap, name: object) -> list[HduSpan]:
     return spans
 
 
-def hdu_spans(content: bytes | mmap, path: object) -> list[HduSpan]:
+def hdu_spans(content: ByteSource, path: object) -> list[HduSpan]:
     """List the HDUs of a file's content; `path` only names it in errors (see `check_fits`)."""
     if not content:
         raise BrickError("truncated", path, "the file is empty; fetch it again")
@@ -89,7 +117,7 @@ def hdu_spans(content: bytes | mmap, path: object) -> list[HduSpan]:
     return spans
 
 
-def _check_sums(content: bytes | mmap, span: HduSpan, number: int, path: object) -> None:
+def _check_sums(content: ByteSource, span: HduSpan, number: int, path: object) -> None:
     data_sum = ones_complement_sum(content[span.data_start : span.end])
     stated = span.cards.get("DATASUM", "").strip()
     if stated and stated != str(data_sum):
@@ -100,7 +128,7 @@ def _check_sums(content: bytes | mmap, span: HduSpan, number: int, path: object)
             raise BrickError("corrupt", path, f"CHECKSUM of HDU {number} is wrong; fetch the file again")
 
 
-def header_cards(content: bytes | mmap, start: int) -> list[str] | None:
+def header_cards(content: ByteSource, start: int) -> list[str] | None:
     """List the cards of the header that starts at a byte, without END; None where it is not all there."""
     cards: list[str] = []
     for block in range(start, min(len(content), start + _MAX_HEADER_BLOCKS * BLOCK), BLOCK):

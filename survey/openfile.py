@@ -1,6 +1,5 @@
 """One coadd file: found, checked, and decoded tile by tile when its pixels are asked for."""
 
-import mmap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 
 from survey.decode import TileDecoder
 from survey.errors import BrickError
-from survey.fitsfile import check_content
+from survey.fitsfile import FileBytes, check_content
 from survey.layout import BAND_KINDS, BANDS, MASK_KIND, coadd_folder, coadd_path
 from survey.tiles import Box, read_tiles
 from survey.wcs import TanWCS
@@ -31,7 +30,7 @@ class CoaddFile:
 
     Parameters
     ----------
-    content : bytes or mmap
+    content : bytes or FileBytes
         The file.
     kind : str
         "image", "invvar", "psfsize" or "maskbits".
@@ -55,7 +54,7 @@ class CoaddFile:
         reason "truncated", "corrupt", "bad_layout", "wrong_unit" or "bad_wcs".
     """
 
-    def __init__(self, content: bytes | mmap.mmap, kind: str, name: object) -> None:
+    def __init__(self, content: bytes | FileBytes, kind: str, name: object) -> None:
         self.name, self._content, self._kind = str(name), content, kind
         self._image = read_tiles(content, name)
         self._decoder = TileDecoder(self._image, name)
@@ -175,19 +174,11 @@ def open_coadd(file: Content, kind: str, name: object = None, *, verify: bool = 
     BrickError
         reason "truncated", "corrupt", "bad_layout", "wrong_unit" or "bad_wcs".
     """
-    content = _mapped(file) if isinstance(file, Path) else file
+    content = FileBytes(file) if isinstance(file, Path) else file
     called = file if name is None and isinstance(file, Path) else name
     if verify:
         check_content(content, called)
     return CoaddFile(content, kind, called)
-
-
-def _mapped(path: Path) -> bytes | mmap.mmap:
-    with path.open("rb") as stream:
-        try:
-            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        except ValueError:  # an empty file cannot be mapped
-            return b""
 
 
 def _locate(files: str | Path | Mapping[str, Content], relative: str) -> Content | None:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from mmap import mmap
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from survey.checksum import BLOCK, hdu_bytes
 from survey.errors import BrickError
-from survey.fitsfile import CARD, HduSpan, header_cards, span_of
+from survey.fitsfile import CARD, ByteSource, HduSpan, header_cards, span_of
 
 FIRST_BYTES = 65536
 """Bytes that hold the headers and the table of tiles of a survey coadd (3600 px: about 56,000)."""
@@ -163,12 +162,12 @@ def bytes_needed(head: bytes, path: object) -> int:
     return span.data_start + _table_bytes(span, path)
 
 
-def read_tiles(head: bytes | mmap, path: object) -> TiledImage:
+def read_tiles(head: ByteSource, path: object) -> TiledImage:
     """Read the layout of the compressed image in HDU 1.
 
     Parameters
     ----------
-    head : bytes or mmap
+    head : bytes or FileBytes
         The file, or its first bytes, at least `bytes_needed`.
     path : object
         What errors call the file.
@@ -249,7 +248,7 @@ def _changed(card: str, heap: int, table: int) -> str:
     return card if value is None else f"{keyword:8}= {value:20d}".ljust(CARD)
 
 
-def _image_span(head: bytes | mmap, path: object) -> HduSpan | None:
+def _image_span(head: ByteSource, path: object) -> HduSpan | None:
     """Find HDU 1; None if its header is not all there."""
     if head[:9] != b"SIMPLE  ="[: len(head)]:
         raise BrickError("corrupt", path, "not a FITS file (it does not start with SIMPLE); fetch it again")
@@ -275,7 +274,7 @@ def _table_bytes(span: HduSpan, path: object) -> int:
         raise BrickError("corrupt", path, f"a header lacks or garbles {error}; fetch it again") from error
 
 
-def _layout(span: HduSpan, head: bytes | mmap) -> TiledImage:
+def _layout(span: HduSpan, head: ByteSource) -> TiledImage:
     cards, columns, table = span.cards, _columns(span), _rows(span, head)
     shape = int(cards["ZNAXIS2"]), int(cards["ZNAXIS1"])
     tile_shape = int(cards.get("ZTILE2", "1")), int(cards.get("ZTILE1", cards["ZNAXIS1"]))
@@ -339,9 +338,9 @@ def _columns(span: HduSpan) -> dict[str, _Column]:
     return columns
 
 
-def _rows(span: HduSpan, head: bytes | mmap) -> NDArray[np.uint8]:
+def _rows(span: HduSpan, head: ByteSource) -> NDArray[np.uint8]:
     row_bytes, rows = int(span.cards["NAXIS1"]), int(span.cards["NAXIS2"])
-    table = np.frombuffer(head, dtype=np.uint8, count=row_bytes * rows, offset=span.data_start)
+    table = np.frombuffer(head[span.data_start : span.data_start + row_bytes * rows], dtype=np.uint8)
     return table.reshape(rows, row_bytes)
 
 
