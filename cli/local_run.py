@@ -47,6 +47,8 @@ class LocalRun:
             note("not emulated here:\n  " + "\n  ".join(cloud.not_emulated))
             bucket = cloud.outputs["DataBucketName"]
             publish(S3Store(bucket, cloud.client("s3")), request.hosts_key, catalogue)
+            if self.workspace.give_staged(cloud.object_path(bucket, "cache")):
+                cloud.adopt(bucket)
             self.workspace.link_runs(cloud.object_path(bucket, "runs"))
             seconds = {"synth and deploy": round(time.monotonic() - started, 1)}
             run_dir = cloud.object_path(bucket, request.layout.prefix.rstrip("/"))

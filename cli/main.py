@@ -12,6 +12,8 @@ import sys
 import click
 
 from cli import exits
+from cli.cache import cache
+from cli.hosts import hosts
 from cli.query import query
 from cli.run import plan, run
 from cli.sky import sky
@@ -29,7 +31,7 @@ def darkhalo() -> None:
     """
 
 
-for command in (run, plan, sky, validate, select, report, query):
+for command in (run, plan, hosts, cache, sky, validate, select, report, query):
     darkhalo.add_command(command)
 
 

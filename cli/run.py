@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,20 +17,22 @@ from cli import defaults, exits, output
 from cli import workspace as workspaces
 from cli.workspace import Workspace
 from pipeline.errors import InputError
-from pipeline.events import RunRequest
+from pipeline.events import STAGING, RunRequest
 from pipeline.storage import check_run_id, hosts_key
 from pipeline.store import FolderStore, publish
 
 
-def _sky_options(command: Any) -> Any:
+def sky_options(command: Any) -> Any:
     for option in (
         click.option("--bricks", type=click.IntRange(min=1), help="Bricks, instead of the tier's number."),
         click.option("--sky", default=defaults.SYNTHETIC, show_default=True,
-                     help="synthetic, or a folder or s3://bucket/prefix in the survey's layout."),
+                     help="synthetic; dr9-north, dr9-south, dr10-south: the survey's portal; or a folder, "
+                     "s3://bucket/prefix or https://host/folder in the survey's layout."),
         click.option("--brick-pixels", type=int, default=defaults.BRICK_PIXELS, show_default=True,
                      help="Side of the synthetic bricks; the survey's is 3600."),
-        click.option("--hosts", type=click.Path(dir_okay=False, path_type=Path),
-                     help="Host catalogue (Parquet), instead of a selection from the sky's tractor files."),
+        click.option("--hosts", type=click.Path(path_type=Path),
+                     help="Host catalogue (a Parquet file, or a folder of `darkhalo hosts`), instead of a "
+                     "selection from the sky's tractor files."),
         workspaces.option,
         output.json_option,
     ):  # fmt: skip
@@ -36,13 +40,21 @@ def _sky_options(command: Any) -> Any:
     return command
 
 
+staging_option: Callable[[Any], Any] = click.option(
+    "--staging", type=click.Choice(STAGING), default=STAGING[0], show_default=True,
+    help="auto: over a network, only the tiles that the stamps touch where that halves the cost; whole: "
+    "whole files, each compared with the survey's hash; ranges: tiles wherever that is cheaper at all.",
+)  # fmt: skip
+
+
 @click.command()
 @click.argument("tier")
 @click.option("--run-id", help="Name of the run; by default tier, configuration and time.")
-@_sky_options
+@staging_option
+@sky_options
 def run(
     tier: str, run_id: str | None, bricks: int | None, sky: str, brick_pixels: int, hosts: Path | None,
-    workspace: Path, as_json: bool,
+    staging: str, workspace: Path, as_json: bool,
 ) -> int:  # fmt: skip
     """Run a tier on this machine, through the state machine that `cdk deploy` deploys.
 
@@ -52,7 +64,8 @@ def run(
 
     started = time.monotonic()
     where = Workspace(workspace)
-    request, catalogue = _request(tier, run_id, bricks, sky, brick_pixels, hosts, where)
+    request, catalogue = make_request(tier, run_id, bricks, sky, brick_pixels, hosts, where)
+    request = with_staging(request, staging)
     _refuse_other_request(where, request)
     prepared = time.monotonic() - started
     result = LocalRun(where, Path(__file__).resolve().parent.parent).execute(request, catalogue)
@@ -67,7 +80,7 @@ def run(
 
 @click.command()
 @click.argument("tier")
-@_sky_options
+@sky_options
 def plan(
     tier: str, bricks: int | None, sky: str, brick_pixels: int, hosts: Path | None, workspace: Path,
     as_json: bool,
@@ -76,7 +89,7 @@ def plan(
     from pipeline.manifest import plan_run
 
     where = Workspace(workspace)
-    request, catalogue = _request(tier, None, bricks, sky, brick_pixels, hosts, where, stamp="")
+    request, catalogue = make_request(tier, None, bricks, sky, brick_pixels, hosts, where, stamp="")
     store = FolderStore(workspace / "plans")
     publish(store, request.hosts_key, catalogue)
     planned = plan_run(store, request)
@@ -89,7 +102,7 @@ def plan(
     return exits.DONE
 
 
-def _request(
+def make_request(
     tier: str, run_id: str | None, bricks: int | None, sky: str, brick_pixels: int, hosts: Path | None,
     where: Workspace, stamp: str | None = None,
 ) -> tuple[RunRequest, bytes]:  # fmt: skip
@@ -101,10 +114,10 @@ def _request(
     if run_id is not None:
         check_run_id(run_id)
     settings = tier_of(RunRequest(tier, "unnamed", "-", "-", bricks))
-    if hosts is not None and not hosts.is_file():
+    if hosts is not None and not hosts.exists():
         raise click.BadParameter(f"{hosts}: no such file; give a Parquet catalogue", param_hint="--hosts")
     address = skies.address_of(sky, settings, where, brick_pixels)
-    catalogue = hosts.read_bytes() if hosts is not None else skies.host_catalogue(address)
+    catalogue = skies.given_hosts(hosts) if hosts is not None else skies.host_catalogue(address)
     chosen = choose_hosts(check_hosts(catalogue, str(hosts or address)), settings)
     own = sorted({brick for table in chosen.values() for brick in table["brickname"].to_pylist()})
     address = skies.mirror(address, own, where)
@@ -113,6 +126,11 @@ def _request(
         stamp = f"-{datetime.now(UTC):%Y%m%dt%H%M%S}" if stamp is None else stamp
         run_id = f"{tier.replace('_', '-')}-{config_hash(settings, request)[:8]}{stamp}"
     return RunRequest(tier, run_id, request.hosts_key, address, bricks), catalogue
+
+
+def with_staging(request: RunRequest, staging: str) -> RunRequest:
+    """The request with a way of staging; the default is left unsaid."""
+    return replace(request, staging=None if staging == STAGING[0] else staging)
 
 
 def _refuse_other_request(where: Workspace, request: RunRequest) -> None:

@@ -15,7 +15,9 @@ from pipeline.errors import InputError
 from pipeline.parquet import to_bytes
 from pipeline.progress import Progress
 from pipeline.tier import Tier
+from survey.host_files import read_hosts
 from survey.hosts import select_hosts
+from survey.layout import RELEASES
 from survey.sky import FORMAT, write_sky
 from survey.sources import open_source
 from survey.synthetic.writer import FAILURES
@@ -56,7 +58,9 @@ def address_of(sky: str, tier: Tier, workspace: Workspace, brick_pixels: int) ->
     if sky == SYNTHETIC:
         folder = workspace.root / "sky" / f"synthetic-{tier.n_bricks}x{brick_pixels}px-v{FORMAT}"
         return synthesize_sky(folder, tier.n_bricks, brick_pixels).resolve().as_uri()
+    sky = RELEASES.get(sky, sky)
     if "://" in sky:
+        open_source(sky)  # refuses an address that nothing can be read from
         return sky
     folder = Path(sky)
     if not folder.is_dir():
@@ -65,7 +69,7 @@ def address_of(sky: str, tier: Tier, workspace: Workspace, brick_pixels: int) ->
 
 
 def mirror(sky_address: str, bricks: list[str], workspace: Workspace) -> str:
-    """The address of a local copy of some bricks of a bucket; a folder is its own copy.
+    """The address of a local copy of some bricks of a bucket; other skies are reached as they are.
 
     The embedded cloud answers for every bucket, so its tasks cannot reach a real one.
     """
@@ -85,6 +89,11 @@ def mirror(sky_address: str, bricks: list[str], workspace: Workspace) -> str:
         progress.advance()
     folder.mkdir(parents=True, exist_ok=True)
     return folder.resolve().as_uri()
+
+
+def given_hosts(path: Path) -> bytes:
+    """The bytes of a host catalogue: those of a Parquet file, or a folder's hosts as one."""
+    return to_bytes(read_hosts(path).replace_schema_metadata(None)) if path.is_dir() else path.read_bytes()
 
 
 def host_catalogue(sky_address: str) -> bytes:

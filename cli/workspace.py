@@ -1,6 +1,7 @@
 """The folder on this machine that holds skies and runs; every command finds its way here.
 
 <workspace>/sky/<name>/          synthetic skies, in the survey's layout
+<workspace>/staged/              what `darkhalo cache` fetched, laid out as the data bucket
 <workspace>/cloud/               the embedded cloud: assembly, and s3/<bucket>/<key>
 <workspace>/runs                 -> the data bucket's runs/
 """
@@ -33,6 +34,10 @@ class Workspace:
         return self.root / "runs"
 
     @property
+    def staged(self) -> Path:
+        return self.root / "staged"
+
+    @property
     def cloud(self) -> Path:
         return self.root / "cloud"
 
@@ -45,6 +50,18 @@ class Workspace:
         runs.mkdir(parents=True, exist_ok=True)
         # Relative: the workspace may be moved.
         self.runs.symlink_to(os.path.relpath(runs.resolve(), self.root.resolve()))
+
+    def give_staged(self, cache: Path) -> int:
+        """Link what `darkhalo cache` staged into a data bucket's cache/; how many files were new to it."""
+        own, given = self.staged / "cache", 0
+        for path in own.rglob("*"):
+            target = cache / path.relative_to(own)
+            if path.is_dir() or path.name.startswith(".") or target.exists():
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.hardlink_to(path)
+            given += 1
+        return given
 
     def run_dir(self, run: str) -> Path:
         """The folder of a run, by id or by path; InputError lists the runs there are."""

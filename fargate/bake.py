@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
-from physics import _cache, _targets, matched_filter_snr, peak_snr, render_batch
+from physics import Psf, _cache, _targets, matched_filter_snr, peak_snr, render_batch
 
 N_BANDS, N_PIX = 3, 64
 
@@ -69,6 +69,8 @@ def _kernels() -> Iterator[tuple[tuple[str, str], Any]]:
 
 def warm_up() -> None:
     """Make every call of 4c, with its argument types: two small arcs with each kind of PSF, and their SNR."""
+    images = Psf.from_images(np.ones((N_BANDS, 63, 63))).images
+    render_batch(**_two_tasks("gaussian") | {"psf_fwhm": None, "psf_image": images})
     for kind in ("moffat", "gaussian"):
         arcs = render_batch(**_two_tasks(kind))
     added = arcs.image[0][0]

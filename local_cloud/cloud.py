@@ -23,6 +23,7 @@ from botocore.exceptions import ClientError
 from moto.athena.models import athena_backends
 from moto.cloudformation.models import cloudformation_backends
 from moto.ecs.models import ecs_backends
+from moto.s3.models import s3_backends
 from moto.server import ThreadedMotoServer
 from moto.stepfunctions.models import stepfunctions_backends
 
@@ -89,6 +90,10 @@ class LocalCloud:
     def object_path(self, bucket: str, key: str) -> Path:
         """The file that holds an object's bytes."""
         return object_path(self.storage, bucket, key)
+
+    def adopt(self, bucket: str) -> None:
+        """Make objects of files that were put into a bucket's folder while the cloud runs."""
+        s3_backends[host.ACCOUNT]["aws"].adopt_files(bucket)
 
     @property
     def logs(self) -> Path:

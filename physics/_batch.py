@@ -26,7 +26,7 @@ from physics.rays import fit_matrix, prepare
 
 F32 = np.float32
 #: Integration error allowed per cell, in units of the source's flux.
-TOLERANCE = 6e-6
+TOLERANCE = 3e-6
 #: Frequencies that hold less than this of a star's peak, in all, are left out.
 PSF_LOST = 1e-4
 

@@ -8,7 +8,8 @@ and the log-brightness changes by at most d = (b/n) R^(1/n) 2 D / R, for n < 1 t
 integrates exp(d s), |s| < 1/2, with relative error d^2/24, d^4/4320, d^6/2.016e6, d^8/1.778e9 for m = 1..4
 (Abramowitz & Stegun 25.4.30). The smallest rule whose error, times the largest brightness the cell can hold,
 is below `tolerance` (in units of the source's flux) is taken; a cell that no rule serves is split in four.
-Near the source's cusp (D / R large) the expansion does not hold and higher rules are asked for or the cell is
+The brightest that a cell can be is exp(d (1 + D/R) / 2) times its centre (a bound for all n and D/R < 0.7:
+1 - (1 - x)^(1/n) < x (1 + x) / n), or the source's peak if it may reach there. Near the source's cusp (D / R large) the expansion does not hold and higher rules are asked for or the cell is
 split; a cell that touches the lens centre, where the Jacobian jumps, is always split.
 """
 
@@ -31,7 +32,6 @@ _MOST_CHANGE = F32(1e4)
 _STEEP = F32(1e15)  # its square stays a float on the lens centre itself
 _ERROR_1, _ERROR_2 = F32(1 / 24), F32(1 / 4320)
 _ERROR_3, _ERROR_4 = F32(1 / 2.016e6), F32(1 / 1.778e9)
-_CUSP_2, _CUSP_3 = F32(0.01), F32(0.01)
 #: D / R up to which the rules of 2, 3 and 4 nodes are trusted.
 _TRUST_2, _TRUST_3, _TRUST_4 = F32(0.5), F32(0.7), F32(0.9)
 
@@ -92,18 +92,19 @@ def _choose_rules(
         ratio = min(reach / math.sqrt(outside), _MOST_CHANGE)
         # for n < 1 the profile is steepest at the cell's far side: (R + D)^(1/n - 1)
         steeper = _ONE + ratio * (r.steeper1 + ratio * (r.steeper2 + ratio * r.steeper3))
-        change = min(_TWO * r.b_over_n * power * ratio * steeper, _MOST_CHANGE)
+        change = _TWO * r.b_over_n * power * ratio * steeper
         highest = r.log2_cut if touching & (half < r.cut_reach) else r.log2_peak
-        largest = area * exp2(min(log_wing + _HALF_LOG2E * change, highest))
+        brightest = min(log_wing + _HALF_LOG2E * change * (_ONE + ratio), highest)
+        largest = area * exp2(highest if ratio > _TRUST_3 else brightest)
+        change = min(change, _MOST_CHANGE)
         c2 = change * change
         c4 = c2 * c2
         # | and &, not `or` and `and`: branches would keep the loop scalar
         heavy = largest > tolerance
-        heavy_2, heavy_3 = largest * _CUSP_2 > tolerance, largest * _CUSP_3 > tolerance
         m = _ONE
         m += _ONE if largest * (c2 + blur) * _ERROR_1 > tolerance else _ZERO
-        m += _ONE if (largest * c4 * _ERROR_2 > tolerance) | ((ratio > _TRUST_2) & heavy_2) else _ZERO
-        m += _ONE if (largest * c4 * c2 * _ERROR_3 > tolerance) | ((ratio > _TRUST_3) & heavy_3) else _ZERO
+        m += _ONE if (largest * c4 * _ERROR_2 > tolerance) | ((ratio > _TRUST_2) & heavy) else _ZERO
+        m += _ONE if (largest * c4 * c2 * _ERROR_3 > tolerance) | ((ratio > _TRUST_3) & heavy) else _ZERO
         m += _ONE if (largest * c4 * c4 * _ERROR_4 > tolerance) | ((ratio > _TRUST_4) & heavy) else _ZERO
         wing = exp2(log_wing)
         m = min(m, _FOUR) if side[i] <= smallest else m

@@ -14,7 +14,7 @@ from string import Template
 from typing import Any
 
 from pipeline.errors import InputError
-from pipeline.schema import DATABASE, MANIFEST, METRICS, STAMPS, Column, Table
+from pipeline.schema import DATABASE, MANIFEST, MASK_BITS, METRICS, STAMPS, Column, Table
 from pipeline.storage import RunLayout, check_run_id, check_tier_name
 
 STATUSES = ("PASS", "FAIL", "WARN", "INCONCLUSIVE", "NOT_EXERCISED")
@@ -38,7 +38,10 @@ _OF_ARCS = frozenset(
     | {f"injected_flux_{band}_nmgy" for band in "grz"}
     | {f"psf_fwhm_used_{band}" for band in "grz"}
 )  # fmt: skip
-_OF_CATALOGUE = frozenset(f"psfdepth_{band}" for band in "grz")  # a catalogue may lack it, in any row
+# A release may lack it, in any row: psfdepth before DR8, mask bits 14 and up before DR10.
+_OF_RELEASE = frozenset(
+    {f"psfdepth_{band}" for band in "grz"} | {f"mask_{bit}_frac" for bit in MASK_BITS[14:]}
+)
 _POSITIVE = frozenset(
     {"total_injected_flux"}
     | {f"src_flux_{band}_nmgy" for band in "grz"}
@@ -208,7 +211,7 @@ def null_breach(column: Column) -> str:
         return f"(NOT cutout_ok AND {empty}) OR ({_GOOD} AND {name} IS NOT NULL)"
     if not column.nullable:
         missing = empty
-    elif name in _OF_CATALOGUE:
+    elif name in _OF_RELEASE:
         missing = ""
     elif name in MANIFEST.names:
         missing = f"(NOT is_control AND {empty})"
@@ -245,7 +248,7 @@ def range_breach(column: Column) -> str:
 def control_breaches() -> list[tuple[str, str]]:
     """(column, condition) of what must not be set in a control: truth, and light that was never added."""
     truth = [c.name for c in MANIFEST.columns if c.nullable and c.name in METRICS.names]
-    breaches = [(name, f"is_control AND {name} IS NOT NULL") for name in truth if name not in _OF_CATALOGUE]
+    breaches = [(name, f"is_control AND {name} IS NOT NULL") for name in truth if name not in _OF_RELEASE]
     light = [name for name in METRICS.names if name in _OF_ARCS and not name.startswith("psf_")]
     breaches += [
         (name, f"is_control AND {name} IS NOT NULL" + ("" if name in _RATIOS else f" AND {name} <> 0e0"))

@@ -18,6 +18,11 @@ TASK_RUN = "DARKHALO_RUN"  # RunRequest as JSON
 TASK_CHUNK = "DARKHALO_CHUNK"  # ChunkRecord as JSON
 CACHE_PHASE = "cache"  # 4b: bricks into the cache
 INJECT_PHASE = "inject"  # 4c: stamps and metrics
+STAGING = (
+    "auto",
+    "whole",
+    "ranges",
+)  # files by the rule of survey/ranges.py; whole; ranges if cheaper at all
 DATA_BUCKET = "DARKHALO_BUCKET"  # set on every Lambda and on the task definition
 
 
@@ -26,7 +31,8 @@ class RunRequest:
     """The input of an execution.
 
     tier: a tier's name; run_id: the run's; hosts_key: key of the host catalogue in the data bucket; sky:
-    where 4b finds the survey's files (file:///folder, s3://bucket/prefix); n_bricks: instead of the tier's.
+    where 4b finds the survey's files (file:///folder, s3://bucket/prefix, https://portal/release); n_bricks:
+    instead of the tier's; staging: one of STAGING, how 4b fetches them, None for "auto".
     """
 
     tier: str
@@ -34,6 +40,7 @@ class RunRequest:
     hosts_key: str
     sky: str
     n_bricks: int | None = None
+    staging: str | None = None
 
     @classmethod
     def from_event(cls, event: dict[str, Any]) -> RunRequest:
@@ -46,7 +53,10 @@ class RunRequest:
         n_bricks = event.get("n_bricks")
         if n_bricks is not None and (not isinstance(n_bricks, int) or n_bricks < 1):
             raise InputError(f"execution input: n_bricks is {n_bricks!r}; give a whole number of at least 1")
-        return cls(event["tier"], event["run_id"], event["hosts_key"], event["sky"], n_bricks)
+        staging = event.get("staging")
+        if staging is not None and staging not in STAGING:
+            raise InputError(f"execution input: staging is {staging!r}; give {', '.join(STAGING)}")
+        return cls(event["tier"], event["run_id"], event["hosts_key"], event["sky"], n_bricks, staging)
 
     @property
     def layout(self) -> RunLayout:

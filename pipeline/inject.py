@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from physics import Psf, matched_filter_snr, peak_snr, render_batch
-from physics.render import MAX_FWHM_STAMPS, MIN_FWHM_PIXELS
+from physics.render import RenderedBatch
 from pipeline.contracts import check_rows
 from pipeline.events import CACHE_PHASE, INJECT_PHASE, ChunkRecord, RunRequest
+from pipeline.host_psf import images_of_hosts, psf_of_host
 from pipeline.manifest import tier_of
 from pipeline.parquet import arrow_schema, from_rows, read, to_bytes
 from pipeline.progress import Progress
@@ -29,11 +32,10 @@ from pipeline.schema import BANDS, MANIFEST, METRICS, STAMPS
 from pipeline.storage import cache_key
 from pipeline.store import Store, get_json, publish, publish_json
 from pipeline.tier import Tier
-from survey.cache import sha256_of
 from survey.coadd import BrickReader, Cutout
 from survey.errors import BrickError, CutoutError
 from survey.layout import PIXEL_SCALE
-from survey.maskbits import BAD_BITS, flagged, wise_brightmask_fraction
+from survey.maskbits import BAD_BITS, bit_fractions, flagged, wise_brightmask_fraction
 
 _R = BANDS.index("r")
 _COPIED = tuple(name for name in METRICS.names if name in MANIFEST.names)
@@ -55,9 +57,12 @@ def inject_chunk(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[
     with tempfile.TemporaryDirectory() as folder:
         stamps_file = Path(folder) / "stamps.parquet"
         with _stamps_writer(stamps_file) as writer:
-            for brick in chunk.bricks:
-                tasks = manifest.filter(pc.equal(manifest["brickname"], brick)).to_pylist()
-                result = inject_brick(store, brick, cached[brick], tasks, tier)
+            tasks_of = {
+                brick: manifest.filter(pc.equal(manifest["brickname"], brick)).to_pylist()
+                for brick in chunk.bricks
+            }
+            for tasks, stamps in _read_ahead(store, cached, tasks_of, tier):
+                result = _inject(tasks, stamps, tier)
                 metrics.append(from_rows(METRICS, result.metrics))
                 if result.stamps:
                     writer.write_table(from_rows(STAMPS, result.stamps))
@@ -96,81 +101,111 @@ class HostStamp:
     raw: bytes
     good: np.ndarray
     shared: dict[str, Any]
-    fwhm: tuple[float, ...]
+    psf: Psf
+
+
+Stamps = dict[str, HostStamp | str]
+"""A stamp for each host, or the reason why it has none."""
 
 
 def inject_brick(
     store: Store, brick: str, cached: dict[str, Any], tasks: list[dict[str, Any]], tier: Tier
 ) -> BrickResult:
     """All tasks of a brick. A brick that cannot be read quarantines its tasks with the reason."""
-    if "reason" in cached:
-        return BrickResult([_quarantined(task, cached["reason"]) for task in tasks], [])
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            _download(store, brick, cached["files"], Path(folder))
-            with BrickReader(Path(folder), brick) as reader:
-                stamps = _cut_hosts(reader, tasks, tier)
-    except BrickError as error:
-        return BrickResult([_quarantined(task, error.reason) for task in tasks], [])
-    return _inject(tasks, stamps, tier)
+    return _inject(tasks, _read_brick(store, brick, cached, tasks, tier), tier)
 
 
-def _download(store: Store, brick: str, files: dict[str, dict[str, Any]], folder: Path) -> None:
-    """The brick's files from the cache, their hashes compared with those that 4b recorded."""
+def _read_ahead(
+    store: Store, cached: dict[str, Any], tasks_of: dict[str, list[dict[str, Any]]], tier: Tier
+) -> Iterator[tuple[list[dict[str, Any]], Stamps]]:
+    """Each brick's tasks and stamps; a thread fetches and decodes the next brick, and no other, meanwhile."""
+    with ThreadPoolExecutor(max_workers=1) as ahead:
+
+        def start(brick: str) -> Future[Stamps]:
+            return ahead.submit(_read_brick, store, brick, cached[brick], tasks_of[brick], tier)
+
+        bricks = list(tasks_of)
+        reading = start(bricks[0])
+        for number, brick in enumerate(bricks, 1):
+            stamps = reading.result()
+            if number < len(bricks):
+                reading = start(bricks[number])
+            yield tasks_of[brick], stamps
+
+
+def _read_brick(
+    store: Store, brick: str, cached: dict[str, Any], tasks: list[dict[str, Any]], tier: Tier
+) -> Stamps:
+    """The stamp of each host of the tasks, or the reason why there is none: the brick's, or its own."""
+    reason = cached.get("reason")
+    if reason is None:
+        try:
+            with BrickReader(_fetch(store, brick, cached["files"]), brick, verify=False) as reader:
+                return _cut_hosts(reader, tasks, tier, images_of_hosts(store, brick, tier))
+        except BrickError as error:
+            reason = error.reason
+    return {task["host_id"]: reason for task in tasks}
+
+
+def _fetch(store: Store, brick: str, files: dict[str, dict[str, Any]]) -> dict[str, bytes]:
+    """The brick's files from the cache, each read once, their hashes compared with those that 4b recorded."""
+    contents = {}
     for survey_path, recorded in files.items():
-        path = folder / survey_path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        store.download(cache_key(survey_path, recorded["sha256"]), path)
-        if sha256_of(path) != recorded["sha256"]:
+        content = store.get(cache_key(survey_path, recorded["sha256"]))
+        if hashlib.sha256(content).hexdigest() != recorded["sha256"]:
             raise BrickError(
-                "hash_mismatch", path.name, f"the cache of {brick} changed since 4b; run 4b again"
+                "hash_mismatch", survey_path, f"the cache of {brick} changed since 4b; run 4b again"
             )
+        contents[survey_path] = content
+    return contents
 
 
-def _cut_hosts(reader: BrickReader, tasks: list[dict[str, Any]], tier: Tier) -> dict[str, HostStamp | str]:
-    """A stamp for each host of the tasks, or the reason why there is none."""
-    stamps: dict[str, HostStamp | str] = {}
-    for task in tasks:
-        if task["host_id"] not in stamps:
-            try:
-                stamps[task["host_id"]] = _host_stamp(reader, task["ra"], task["dec"], tier)
-            except CutoutError as error:
-                stamps[task["host_id"]] = error.reason
+def _cut_hosts(
+    reader: BrickReader,
+    tasks: list[dict[str, Any]],
+    tier: Tier,
+    psf_images: Callable[[str], np.ndarray | None],
+) -> Stamps:
+    """A stamp for each host, or the reason why there is none; one pass over the brick's files."""
+    positions = {task["host_id"]: (task["ra"], task["dec"]) for task in tasks}
+    hosts = list(positions)
+    stamps: Stamps = {}
+    for index, cutout in reader.cut_all(list(positions.values()), tier.n_pix):
+        try:
+            if isinstance(cutout, CutoutError):
+                raise cutout
+            stamps[hosts[index]] = _host_stamp(cutout, tier, psf_images(hosts[index]))
+        except CutoutError as error:
+            stamps[hosts[index]] = error.reason
     return stamps
 
 
-def _host_stamp(reader: BrickReader, ra: float, dec: float, tier: Tier) -> HostStamp | str:
-    cutout = reader.cut(ra, dec, tier.n_pix)
-    if "none" in cutout.psf_source:
-        return "no_psf"
-    psf = Psf.from_psfsize(tuple(cutout.psfsize), kind=tier.psf.kind, beta=tier.psf.beta)
-    low, high = MIN_FWHM_PIXELS * PIXEL_SCALE, MAX_FWHM_STAMPS * tier.n_pix * PIXEL_SCALE
-    if not all(low <= fwhm <= high for fwhm in psf.fwhm):
-        return "psf_out_of_range"  # sharper or wider than the renderer is tested for
-    bad = flagged(cutout.maskbits, BAD_BITS, reader.mask_bits) | (cutout.invvar <= 0).any(axis=0)
+def _host_stamp(cutout: Cutout, tier: Tier, psf_images: np.ndarray | None = None) -> HostStamp:
+    """The stamp with what is measured once for its host; CutoutError if its PSF cannot be used."""
+    psf, psf_columns = psf_of_host(cutout, tier, psf_images)
+    bad = flagged(cutout.maskbits, BAD_BITS, cutout.mask_bits) | (cutout.invvar <= 0).any(axis=0)
+    shares = bit_fractions(cutout.maskbits, cutout.mask_bits)
     shared = {
         **{f"psfsize_{b}": float(cutout.psfsize[i]) for i, b in enumerate(BANDS)},
-        **{f"psf_source_{b}": cutout.psf_source[i] for i, b in enumerate(BANDS)},
-        **{f"psf_fwhm_used_{b}": float(psf.fwhm[i]) for i, b in enumerate(BANDS)},
-        "psf_kind": tier.psf.kind,
-        "psf_beta": tier.psf.beta,
+        **psf_columns,
         "bad_pixel_frac": float(bad.mean()),
-        "wise_brightmask_frac": wise_brightmask_fraction(cutout.maskbits, reader.mask_bits),
+        "wise_brightmask_frac": wise_brightmask_fraction(cutout.maskbits, cutout.mask_bits),
+        **{f"mask_{bit.lower()}_frac": share for bit, share in shares.items()},
         "offset_x_arcsec": cutout.center[0],
         "offset_y_arcsec": cutout.center[1],
     }
     good = ~bad & (cutout.invvar[_R] > 0)
-    return HostStamp(cutout, _pixels(cutout.image), good, shared, tuple(psf.fwhm))
+    return HostStamp(cutout, _pixels(cutout.image), good, shared, psf)
 
 
-def _inject(tasks: list[dict[str, Any]], stamps: dict[str, HostStamp | str], tier: Tier) -> BrickResult:
+def _inject(tasks: list[dict[str, Any]], stamps: Stamps, tier: Tier) -> BrickResult:
     """Render the tasks whose host has a stamp in one batch, add, measure."""
     ready = [(task, stamp) for task in tasks if isinstance(stamp := stamps[task["host_id"]], HostStamp)]
     result = BrickResult(
         [_quarantined(t, s) for t in tasks if isinstance(s := stamps[t["host_id"]], str)], []
     )
     if ready:
-        arcs = _render([task for task, _ in ready], [stamp for _, stamp in ready], tier)
+        arcs = _render_all(ready, tier)
         for index, (task, stamp) in enumerate(ready):
             image = stamp.cutout.image + arcs.image[index].astype(np.float32)
             row = _measured(task, stamp, image, arcs.magnification[index], arcs.flux_in_stamp[index, _R])
@@ -180,8 +215,23 @@ def _inject(tasks: list[dict[str, Any]], stamps: dict[str, HostStamp | str], tie
     return result
 
 
-def _render(tasks: list[dict[str, Any]], stamps: list[HostStamp], tier: Tier) -> Any:
-    """The arcs of all tasks, nmgy per pixel, shape (task, band, n_pix, n_pix)."""
+def _render_all(ready: list[tuple[dict[str, Any], HostStamp]], tier: Tier) -> RenderedBatch:
+    """The arcs of all tasks: in one batch, but for the hosts with PSF images, which have one each."""
+    batches: dict[str, list[int]] = {}
+    for index, (task, stamp) in enumerate(ready):
+        batches.setdefault("" if stamp.psf.images is None else task["host_id"], []).append(index)
+    parts = [_render([ready[i] for i in batch], tier) for batch in batches.values()]
+    if len(parts) == 1:
+        return parts[0]
+    order = np.argsort(np.concatenate(list(batches.values())))
+    names = ("image", "magnification", "flux_in_stamp")
+    return RenderedBatch(*(np.concatenate([getattr(part, name) for part in parts])[order] for name in names))
+
+
+def _render(ready: list[tuple[dict[str, Any], HostStamp]], tier: Tier) -> RenderedBatch:
+    """The arcs of tasks that share the kind of PSF, nmgy per pixel, shape (task, band, n_pix, n_pix)."""
+    tasks, stamps = [task for task, _ in ready], [stamp for _, stamp in ready]
+    psf = stamps[0].psf
 
     def column(name: str) -> np.ndarray:
         return np.array([task[name] for task in tasks], dtype=np.float64)
@@ -206,9 +256,10 @@ def _render(tasks: list[dict[str, Any]], stamps: list[HostStamp], tier: Tier) ->
         src_phi=column("src_phi_rad"),
         src_x=column("src_x_arcsec"),
         src_y=column("src_y_arcsec"),
-        psf_fwhm=np.array([stamp.fwhm for stamp in stamps]),
-        kind=tier.psf.kind,
-        beta=tier.psf.beta,
+        psf_fwhm=np.array([stamp.psf.fwhm for stamp in stamps]) if psf.images is None else None,
+        psf_image=psf.images,
+        kind=psf.kind,
+        beta=psf.beta,
         center_x=np.array([stamp.cutout.center[0] for stamp in stamps]),
         center_y=np.array([stamp.cutout.center[1] for stamp in stamps]),
         n_pix=tier.n_pix,

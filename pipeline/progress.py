@@ -14,8 +14,8 @@ class Progress:
         self.done = 0
         self._start = self._printed = time.monotonic()
 
-    def advance(self, n: int = 1) -> None:
-        """Count n more units."""
+    def advance(self, n: int = 1, note: str = "") -> None:
+        """Count n more units; the line ends with the note."""
         self.done += n
         now = time.monotonic()
         if now - self._printed >= self.every or self.done >= self.total:
@@ -24,7 +24,7 @@ class Progress:
             left = (self.total - self.done) / rate if rate else float("inf")
             print(
                 f"{self.label}: {self.done:,} of {self.total:,} {self.unit}, "
-                f"{rate:,.1f}/s, {left:.0f} s left",
+                f"{rate:,.1f}/s, {left:.0f} s left{note and ', '}{note}",
                 file=sys.stderr,
                 flush=True,
             )

@@ -13,6 +13,11 @@ DATABASE = "darkhalo"
 BANDS = ("g", "r", "z")
 PARTITION_KEYS = ("tier", "run_id", "region_split")
 SPLITS = ("train", "val", "test")
+MASK_BITS = (
+    "nprimary", "bright", "satur_g", "satur_r", "satur_z", "allmask_g", "allmask_r", "allmask_z", "wisem1",
+    "wisem2", "bailout", "medium", "galaxy", "cluster", "satur_i", "allmask_i", "sub_blob",
+)  # fmt: skip
+"""The survey's mask bits: the names of `survey.maskbits`, which the Lambdas that read this must not load."""
 
 Type = Literal["string", "bigint", "int", "double", "float", "boolean", "binary"]
 
@@ -128,12 +133,12 @@ METRICS = Table(
         Column("metrics_ok", "boolean", "every measurement of the row exists and is finite"),
         *_per_band("psfsize_{b}", "double", "the survey's psfsize map at the host, in {b} (not a FWHM)",
                    "arcsec", nullable=True, low=0.3, high=5),
-        *_per_band("psf_source_{b}", "string", "where psfsize_{b} came from: map, brick_mean or none",
-                   nullable=True),
-        *_per_band("psf_fwhm_used_{b}", "double", "FWHM of the PSF that the arcs were convolved with, in {b}",
-                   "arcsec", nullable=True, low=0.2, high=5),
+        *_per_band("psf_source_{b}", "string", "where the PSF in {b} came from: map, brick_mean or none; "
+                   "image: a user's coadd PSF", nullable=True),
+        *_per_band("psf_fwhm_used_{b}", "double", "FWHM of the PSF that the arcs were convolved with, in {b} "
+                   "(of an image: its psfsize)", "arcsec", nullable=True, low=0.2, high=5),
         Column("psf_kind", "string", "moffat or gaussian: the PSF that has the survey's noise-equivalent "
-               "area", nullable=True),
+               "area; image: a user's coadd PSF", nullable=True),
         Column("psf_beta", "double", "Moffat index", nullable=True, low=1.1, high=100),
         *_per_band("psfdepth_{b}", "double", "the catalogue's inverse variance of a point source in {b}",
                    "1/nmgy^2", nullable=True, low=0),
@@ -152,6 +157,8 @@ METRICS = Table(
                nullable=True, low=0, high=1),
         Column("wise_brightmask_frac", "double", "fraction of the stamp's pixels in a WISE bright-star mask",
                nullable=True, low=0, high=1),
+        *(Column(f"mask_{bit}_frac", "float", f"fraction of the stamp's pixels with {bit.upper()}; NULL "
+                 "where the release has no such bit", nullable=True, low=0, high=1) for bit in MASK_BITS),
         Column("offset_x_arcsec", "double", "cx: host's sub-pixel offset from the stamp's middle, +x",
                "arcsec", nullable=True, low=-1, high=1),
         Column("offset_y_arcsec", "double", "cy: host's sub-pixel offset from the stamp's middle, +y",

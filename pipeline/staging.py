@@ -2,41 +2,249 @@
 
 The receipt maps every brick to its files' hashes, or to the reason why it cannot be used: a bad brick is
 a finding, not a failure of the run. Later phases compare the hashes.
+
+What came over a network is pinned: the record of a brick, written once its files are in the cache, is what
+every later run of that source uses, without asking the source again. So is the finding that a brick cannot be
+used; `darkhalo cache` alone looks into it again.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import tempfile
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.events import CACHE_PHASE, ChunkRecord, RunRequest
+from pipeline.manifest import tier_of
+from pipeline.parquet import read
 from pipeline.progress import Progress
-from pipeline.storage import cache_key
-from pipeline.store import Store, publish_json
-from survey.cache import Source, fetch_brick, open_source
-from survey.errors import BrickError
+from pipeline.schema import MANIFEST
+from pipeline.storage import cache_key, cached_brick_key
+from pipeline.store import Store, get_json, publish_json
+from survey.cache import CachedFile, Source, Targets, fetch_brick, open_source
+from survey.errors import BrickError, TransientError
+from survey.ranges import Rule
+
+MOST_LOST = 3
+"""Bricks of a chunk that may fail for now before the others are not tried: the source is down."""
+
+_RULES = {"whole": None, "ranges": Rule(worth_it=1.0), "auto": Rule()}
 
 
 def cache_chunk(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[str, Any]:
-    """Cache the bricks of a chunk; counts. Raises SurveyError if the source itself is not there."""
-    source = open_source(request.sky)
+    """Cache the bricks of a chunk and write the receipt; counts.
+
+    SurveyError if the source itself is not there or refuses; TransientError if bricks could not be fetched
+    for now: what was cached stays, and another try goes on from there.
+    """
     progress = Progress(f"4b {chunk.chunk_id}", len(chunk.bricks), "bricks")
-    bricks = {}
-    for brick in chunk.bricks:
-        bricks[brick] = cache_brick(store, source, brick)
-        progress.advance()
+    tally = Tally(progress)
+    bricks = stage_chunk(store, open_source(request.sky), request, chunk, tally)
     publish_json(store, request.layout.receipt(CACHE_PHASE, chunk.chunk_id), {"bricks": bricks})
-    return {"bricks": len(bricks), "quarantined_bricks": sum("reason" in brick for brick in bricks.values())}
+    return tally.counts()
 
 
-def cache_brick(store: Store, source: Source, brick: str) -> dict[str, Any]:
-    """{"files": {path: {"sha256", "bytes"}}} of a cached brick, or {"reason", "file"} of a bad one."""
+@dataclass
+class Tally:
+    """What staging did, brick by brick.
+
+    `fetched_bytes` are those asked for now, `source_bytes` what the same bricks have at the source.
+    """
+
+    progress: Progress | None = None
+    bricks: int = 0
+    reused: int = 0
+    source_bytes: int = 0
+    fetched_bytes: int = 0
+    verified: Counter[str] = field(default_factory=Counter)
+    quarantined: list[dict[str, str]] = field(default_factory=list)
+    _lock: Any = field(default_factory=threading.Lock)
+
+    def add(self, brick: str, record: dict[str, Any], reused: bool) -> None:
+        """Count a brick's record."""
+        with self._lock:
+            self.bricks += 1
+            self.reused += reused
+            if "reason" in record:
+                self.quarantined.append({"brick": brick, **record})
+            for file in record.get("files", {}).values():
+                self.verified[file["verified"]] += 1
+                self.source_bytes += 0 if reused else file["source_bytes"]
+                self.fetched_bytes += 0 if reused else file["fetched_bytes"]
+            if self.progress is not None:
+                self.progress.advance(note=self.words())
+
+    def words(self) -> str:
+        """What was fetched, in words."""
+        saved = self.source_bytes - self.fetched_bytes
+        return (
+            f"{self.fetched_bytes / 1e6:,.0f} MB fetched, {saved / 1e6:,.0f} MB saved by ranges, "
+            f"{self.reused:,} cached before, {len(self.quarantined):,} quarantined"
+        )
+
+    def counts(self) -> dict[str, Any]:
+        """What a task prints."""
+        return {
+            "bricks": self.bricks,
+            "quarantined_bricks": len(self.quarantined),
+            "cached_before": self.reused,
+            "fetched_bytes": self.fetched_bytes,
+            "saved_bytes": self.source_bytes - self.fetched_bytes,
+            "files_verified_by": dict(sorted(self.verified.items())),
+        }
+
+
+def stage_chunk(
+    store: Store,
+    source: Source,
+    request: RunRequest,
+    chunk: ChunkRecord,
+    tally: Tally,
+    retry_bad: bool = False,
+) -> dict[str, dict[str, Any]]:
+    """Cache the bricks of a chunk; their records by name. Raises as `cache_chunk`."""
+    targets = chunk_targets(store, request, chunk, source.remote)
+    return stage_bricks(store, source, request.sky, chunk.bricks, targets, tally, retry_bad)
+
+
+def stage_bricks(
+    store: Store,
+    source: Source,
+    sky: str,
+    bricks: tuple[str, ...],
+    targets: Callable[[str], Targets | None],
+    tally: Tally,
+    retry_bad: bool = False,
+) -> dict[str, dict[str, Any]]:
+    """Cache bricks, as many at once as the source bears; their records by name.
+
+    sky: the source's address, by which records are kept; targets: brick -> the stamps to be cut from it, None
+    for whole files; retry_bad: ask again for bricks that could not be used. Raises as `cache_chunk`.
+    """
+
+    def stage(brick: str) -> dict[str, Any]:
+        record, reused = cached_brick(store, source, brick, sky, targets(brick), retry_bad)
+        tally.add(brick, record, reused)
+        return record
+
+    if source.connections == 1:
+        return {brick: stage(brick) for brick in bricks}
+    return _at_once(stage, bricks, source.connections)
+
+
+def chunk_targets(
+    store: Store, request: RunRequest, chunk: ChunkRecord, remote: bool
+) -> Callable[[str], Targets | None]:
+    """Brick -> the stamps that 4c will cut from it, from the manifest; None where files are fetched whole.
+
+    A folder's files are fetched whole unless ranges are asked for: its bytes cost nothing, and a whole file
+    is compared with its hash.
+    """
+    rule = _RULES[request.staging or ("auto" if remote else "whole")]
+    if rule is None:
+        return lambda brick: None
+    key = request.layout.partition(MANIFEST.name, chunk.region_split).part(chunk.part)
+    rows = read(store.get(key), MANIFEST, store.uri(key)).select(["brickname", "ra", "dec"])
+    positions: dict[str, set[tuple[float, float]]] = {brick: set() for brick in chunk.bricks}
+    for brick, ra, dec in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+        positions[brick].add((ra, dec))
+    n_pix = tier_of(request).n_pix
+    return lambda brick: Targets(tuple(sorted(positions[brick])), n_pix, rule)
+
+
+def cached_brick(
+    store: Store, source: Source, brick: str, sky: str, targets: Targets | None, retry_bad: bool
+) -> tuple[dict[str, Any], bool]:
+    """The record of a brick (see `cache_brick`), and whether it was there before."""
+    if not source.remote:
+        return cache_brick(store, source, brick, targets), False
+    own = "whole" if targets is None else _described(targets)
+    for part in dict.fromkeys(("whole", own) if retry_bad else ("whole", own, "bad")):
+        record = _complete_record(store, cached_brick_key(sky, brick, part))
+        if record is not None:
+            return record, True
+    record = cache_brick(store, source, brick, targets)
+    key = cached_brick_key(sky, brick, _part_of(record, own))
+    # A page of maintenance says nothing of the brick; and of two findings the first stays.
+    if "files" in record or (record["reason"] != "web_page" and not store.exists(key)):
+        publish_json(store, key, record)
+    return record, False
+
+
+def _described(targets: Targets) -> str:
+    rule = targets.rule
+    return json.dumps([targets.positions, targets.n_pix, rule.request_bytes, rule.worth_it])
+
+
+def _part_of(record: dict[str, Any], targets: str) -> str:
+    if "reason" in record:
+        return "bad"
+    some = any(file["verified"] == "tiles" for file in record["files"].values())
+    return targets if some else "whole"
+
+
+def cache_brick(store: Store, source: Source, brick: str, targets: Targets | None = None) -> dict[str, Any]:
+    """{"files": {path: {"sha256", "bytes", ...}}} of a cached brick, or {"reason", "file"} of a bad one."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            files = fetch_brick(source, brick, Path(folder))
+            files = fetch_brick(source, brick, Path(folder), targets)
         except BrickError as error:
             return {"reason": error.reason, "file": Path(error.path).name}
         for file in files:
             store.publish_file(cache_key(file.relative, file.sha256), file.path)
-        return {"files": {file.relative: {"sha256": file.sha256, "bytes": file.bytes} for file in files}}
+        return {"files": {file.relative: _entry(file) for file in files}}
+
+
+def _entry(file: CachedFile) -> dict[str, Any]:
+    names = ("sha256", "bytes", "verified", "source_bytes", "fetched_bytes")
+    return {name: getattr(file, name) for name in names}
+
+
+def _complete_record(store: Store, key: str) -> dict[str, Any] | None:
+    """A brick's record if there is one and all its files are in the cache."""
+    if not store.exists(key):
+        return None
+    record: dict[str, Any] = get_json(store, key)
+    files = record.get("files", {})
+    held = (store.exists(cache_key(path, file["sha256"])) for path, file in files.items())
+    return record if all(held) else None
+
+
+def _at_once(
+    stage: Callable[[str], dict[str, Any]], bricks: tuple[str, ...], workers: int
+) -> dict[str, dict[str, Any]]:
+    """Stage bricks in threads. Those that fail for now do not stop the others, unless they are too many."""
+    lost: dict[str, Exception] = {}
+
+    def careful(brick: str) -> dict[str, Any]:
+        try:
+            return stage(brick)
+        except TransientError as error:
+            lost[brick] = error
+            if len(lost) >= min(MOST_LOST, math.ceil(len(bricks) / 2)):
+                raise
+            return {}
+
+    with ThreadPoolExecutor(workers) as pool:
+        running = {pool.submit(careful, brick): brick for brick in bricks}
+        try:
+            done, _ = wait(running, return_when=FIRST_EXCEPTION)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+    for future in done:
+        error = future.exception()
+        if error is not None and not isinstance(error, TransientError):
+            raise error
+    if lost:
+        first = next(iter(lost.values()))
+        raise TransientError(
+            f"{first}; {len(lost)} of {len(bricks)} bricks failed for now: run it again, what is cached stays"
+        )
+    return {brick: future.result() for future, brick in running.items()}

@@ -2,6 +2,8 @@
 
 hosts/<sha256>.parquet                      host catalogues, by content
 cache/<survey's relative path>/<sha256>     phase 4b: verified files of bricks, by content
+cache/bricks/<brick>/<source>-<whole|targets|bad>.json  of which of them a brick of a source consists: pinned
+cache/coadd-psf/059/0591m305/<host_id>.fits a user's PSF images, read where psf.kind is "image"
 runs/<run_id>/plan.json                     what was asked: tier, hosts, sky, counts
 runs/<run_id>/chunks.json                   the array that the distributed Map reads
 runs/<run_id>/<table>/tier=/run_id=/region_split=/part-NNNNN.parquet
@@ -12,6 +14,7 @@ runs/<run_id>/_SUCCESS.json                 last: downstream reads only runs tha
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -131,3 +134,24 @@ def hosts_key(sha256: str) -> str:
 def cache_key(survey_path: str, sha256: str) -> str:
     """Key of a cached survey file. By content: two releases of one brick never overwrite each other."""
     return f"cache/{survey_path}/{sha256}"
+
+
+def cached_brick_key(source: str, brick: str, part: str) -> str:
+    """Key of the record of a brick.
+
+    source: address of the release it came from; part: "whole", "bad", or the stamps that some of its tiles
+    were fetched for.
+    """
+    origin = hashlib.sha256(source.rstrip("/").encode()).hexdigest()[:16]
+    name = part if part in ("whole", "bad") else hashlib.sha256(part.encode()).hexdigest()[:16]
+    return f"cache/bricks/{brick}/{origin}-{name}.json"
+
+
+def coadd_psf_prefix(brick: str) -> str:
+    """Where a user may put PSF images for the hosts of a brick."""
+    return f"cache/coadd-psf/{brick[:3]}/{brick}/"
+
+
+def coadd_psf_key(brick: str, host_id: str) -> str:
+    """Key of a host's PSF images."""
+    return f"{coadd_psf_prefix(brick)}{host_id}.fits"

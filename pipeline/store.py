@@ -7,7 +7,6 @@ refused. That makes every retry safe.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import shutil
@@ -39,10 +38,6 @@ class Store(Protocol):
         """The object's bytes; InputError if there is none."""
         ...
 
-    def download(self, key: str, path: Path) -> None:
-        """The object into a file."""
-        ...
-
     def exists(self, key: str) -> bool: ...
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -54,7 +49,7 @@ class Store(Protocol):
         ...
 
     def sha256(self, key: str) -> str:
-        """SHA-256 of the object, hexadecimal, as recorded when it was published."""
+        """SHA-256 of the object, hexadecimal, as recorded when it was published, else of its bytes."""
         ...
 
     def uri(self, key: str) -> str: ...
@@ -108,11 +103,6 @@ class S3Store:
         except self._s3.exceptions.NoSuchKey as error:
             raise InputError(f"{self.uri(key)}: no such object; run the step that writes it") from error
 
-    def download(self, key: str, path: Path) -> None:
-        body = io.BufferedReader(self._s3.get_object(Bucket=self.bucket, Key=key)["Body"])
-        with path.open("wb") as file:
-            shutil.copyfileobj(body, file, 1 << 20)
-
     def exists(self, key: str) -> bool:
         found = self._s3.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1).get("Contents", [])
         return any(item["Key"] == key for item in found)
@@ -143,7 +133,9 @@ class S3Store:
         return sha256
 
     def sha256(self, key: str) -> str:
-        return str(self._s3.head_object(Bucket=self.bucket, Key=key)["Metadata"].get(_SHA))
+        recorded = self._s3.head_object(Bucket=self.bucket, Key=key)["Metadata"].get(_SHA)
+        # Objects that were copied here by other means carry none: their bytes are summed.
+        return str(recorded) if recorded else hashlib.sha256(self.get(key)).hexdigest()
 
     def _refuse_other_content(self, key: str, sha256: str) -> None:
         there = self.sha256(key)
@@ -168,9 +160,6 @@ class FolderStore:
             return (self.root / key).read_bytes()
         except FileNotFoundError as error:
             raise InputError(f"{self.uri(key)}: no such file; run the step that writes it") from error
-
-    def download(self, key: str, path: Path) -> None:
-        shutil.copyfile(self.root / key, path)
 
     def exists(self, key: str) -> bool:
         return (self.root / key).is_file()

@@ -53,14 +53,17 @@ class LensPrior:
 
 @dataclass(frozen=True)
 class PsfChoice:
-    """The family of the PSF that has the survey's noise-equivalent area."""
+    """The family of the PSF that has the survey's noise-equivalent area.
+
+    image: a user's coadd PSF images for the hosts that have them (docs/survey-data.md), a Moffat for others.
+    """
 
     kind: str
     beta: float
 
     def __post_init__(self) -> None:
-        if self.kind not in ("moffat", "gaussian"):
-            raise InputError(f"psf.kind is {self.kind!r}; give moffat or gaussian")
+        if self.kind not in ("moffat", "gaussian", "image"):
+            raise InputError(f"psf.kind is {self.kind!r}; give moffat, gaussian or image")
         _within("psf.beta", self.beta, 1.5, 20)
 
 

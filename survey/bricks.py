@@ -8,7 +8,6 @@ Same tiling as `desiutil.brick`. Python and numpy only: Lambda functions may imp
 
 import math
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -19,7 +18,6 @@ from survey.errors import SurveyError
 
 BRICK_SIZE_DEG = 0.25
 N_ROWS = 721
-N_BRICKS = 662_174
 _NAME = re.compile(r"(\d{4})([pm])(\d{3})")
 
 
@@ -137,18 +135,6 @@ def brick_named(name: str) -> Brick:
         if 0 <= column < columns_in_row(row) and _name(row, column) == name:
             return _brick(row, column)
     raise SurveyError(f"brick name {name!r} is none of the survey's: its row has no such right ascension")
-
-
-def bricks_in_row(row: int) -> Iterator[Brick]:
-    """Go through the bricks of a row (0 to 720 from the south pole) from RA 0 eastward."""
-    for column in range(columns_in_row(row)):
-        yield _brick(row, column)
-
-
-def all_bricks() -> Iterator[Brick]:
-    """Go through the whole tiling from the south pole in the order of `brickid`."""
-    for row in range(N_ROWS):
-        yield from bricks_in_row(row)
 
 
 def _row_dec(row: int) -> float:

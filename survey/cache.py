@@ -5,25 +5,30 @@ fetching again keeps what is there and good.
 """
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from survey.errors import BrickError, SurveyError
-from survey.fitsfile import check_fits
-from survey.layout import brick_files, sha256_path
-from survey.sources import FolderSource, S3Source, Source, open_source
+from survey.layout import MASK_KIND, brick_files, coadd_folder, coadd_path
+from survey.openfile import CoaddFile
+from survey.ranges import RangePlan, Targets, plan_ranges
+from survey.sources import FolderSource, RangesIgnoredError, S3Source, Source, open_source
+from survey.verify import check_agreement, check_coadd
 
 __all__ = [
     "CachedFile",
     "FolderSource",
     "S3Source",
     "Source",
+    "Targets",
     "fetch_brick",
     "open_source",
     "read_sha256sums",
 ]
 
 _CHUNK = 1 << 20
+_WORTH_A_SECOND_TRY = frozenset({"hash_mismatch", "truncated", "corrupt"})
 
 
 @dataclass(frozen=True)
@@ -40,19 +45,31 @@ class CachedFile:
         Its size.
     sha256 : str
         Its SHA-256, hexadecimal.
+    verified : str
+        By what: "sha256" (the survey's list of sums names it), "fits" (no list does: length, structure, FITS
+        checksums or, in a file without, each tile decoded), "tiles" (some tiles of the file: structure, each
+        tile decoded; the survey's sums are of the whole file and say nothing about it).
+    source_bytes, fetched_bytes : int
+        Size of the whole file at the source, and how much of it was asked for.
     """
 
     path: Path
     relative: str
     bytes: int
     sha256: str
+    verified: str
+    source_bytes: int
+    fetched_bytes: int
 
 
-def fetch_brick(source: Source, brick: str, into_folder: Path) -> list[CachedFile]:
+def fetch_brick(
+    source: Source, brick: str, into_folder: Path, targets: Targets | None = None
+) -> list[CachedFile]:
     """Bring the ten coadd files of a brick into a folder.
 
-    Each file is verified against the survey's list of SHA-256 sums if the source has it, and always as a FITS
-    file (length, checksums). Files already in place and good are kept.
+    Each whole file is verified against the survey's list of SHA-256 sums if the source has it, and always as
+    a FITS file of this brick, kind and band (length, checksums, projection, unit). A file that fails is
+    fetched once more, with the list. Files already in place and good are kept.
 
     Parameters
     ----------
@@ -62,6 +79,8 @@ def fetch_brick(source: Source, brick: str, into_folder: Path) -> list[CachedFil
         Name of the brick.
     into_folder : Path
         Root of the copy; files land under their relative paths.
+    targets : Targets, optional
+        Fetch of images and inverse variances only the tiles that these stamps touch, where it is cheaper.
 
     Returns
     -------
@@ -72,23 +91,28 @@ def fetch_brick(source: Source, brick: str, into_folder: Path) -> list[CachedFil
     ------
     BrickError
         reason "not_found" (brick not in the source), "missing_band" (some files absent), "hash_mismatch",
-        "truncated" or "corrupt".
+        "truncated", "corrupt", "web_page", "wrong_file", "bad_layout", "wrong_unit", "bad_wcs" or
+        "wrong_shape".
     TransientError
         If another try may help.
     """
     present = source.list_brick(brick)
     _check_complete(source, brick, present)
-    sums = _fetch_sums(source, brick, present, into_folder)
-    return [_fetch_file(source, relative, sums, into_folder) for relative in brick_files(brick)]
+    fetch = _Fetch(source, brick, into_folder, present, targets)
+    files = [fetch.file(relative) for relative in brick_files(brick)]
+    check_agreement(fetch.opened.values(), fetch.opened[coadd_path(MASK_KIND, brick)])
+    return files
 
 
-def read_sha256sums(path: Path) -> dict[str, str]:
+def read_sha256sums(path: Path, name: object = None) -> dict[str, str]:
     """Read a list of SHA-256 sums.
 
     Parameters
     ----------
     path : Path
         Lines of "<hexadecimal sum>  <file name>", as the `sha256sum` command writes.
+    name : object, optional
+        What errors call the file, if not its path.
 
     Returns
     -------
@@ -106,58 +130,10 @@ def read_sha256sums(path: Path) -> dict[str, str]:
             continue
         parts = line.split(maxsplit=1)
         if len(parts) != 2 or len(parts[0]) != 64 or set(parts[0].lower()) - set("0123456789abcdef"):
-            raise BrickError("corrupt", path, f"line {number} is no SHA-256 sum; fetch the file again")
+            message = f"line {number} is no SHA-256 sum; fetch the file again"
+            raise BrickError("corrupt", name or path, message)
         sums[parts[1].strip().lstrip("*").rsplit("/", 1)[-1]] = parts[0].lower()
     return sums
-
-
-def _check_complete(source: Source, brick: str, present: set[str]) -> None:
-    wanted = brick_files(brick)
-    absent = [path for path in wanted if path not in present]
-    if len(absent) == len(wanted):
-        raise BrickError("not_found", source.address(absent[0]), f"brick {brick} is not there; leave it out")
-    if absent:
-        names = ", ".join(Path(path).name for path in absent)
-        raise BrickError(
-            "missing_band", source.address(absent[0]), f"absent: {names}; leave brick {brick} out"
-        )
-
-
-def _fetch_sums(source: Source, brick: str, present: set[str], into_folder: Path) -> dict[str, str]:
-    relative = sha256_path(brick)
-    if relative not in present:
-        return {}
-    target = into_folder / relative
-    _copy(source, relative, target)
-    return read_sha256sums(target)
-
-
-def _fetch_file(source: Source, relative: str, sums: dict[str, str], into_folder: Path) -> CachedFile:
-    target = into_folder / relative
-    expected = sums.get(target.name)
-    if target.is_file():
-        try:
-            return _verified(target, relative, expected, str(target))
-        except SurveyError:
-            target.unlink()
-    part = _part(target)
-    source.copy_to(relative, part)
-    try:
-        good = _verified(part, relative, expected, source.address(relative))
-    except SurveyError:
-        part.unlink()
-        raise
-    part.replace(target)
-    return CachedFile(target, relative, good.bytes, good.sha256)
-
-
-def _verified(path: Path, relative: str, expected: str | None, address: str) -> CachedFile:
-    found = sha256_of(path)
-    if expected is not None and found != expected:
-        message = f"SHA-256 {found[:12]}... where the survey's list has {expected[:12]}...; fetch it again"
-        raise BrickError("hash_mismatch", address, message)
-    check_fits(path, address)
-    return CachedFile(path, relative, path.stat().st_size, found)
 
 
 def sha256_of(path: Path) -> str:
@@ -169,10 +145,137 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _copy(source: Source, relative: str, target: Path) -> None:
-    part = _part(target)
-    source.copy_to(relative, part)
-    part.replace(target)
+def _check_complete(source: Source, brick: str, present: Mapping[str, int]) -> None:
+    wanted = brick_files(brick)
+    absent = [path for path in wanted if path not in present]
+    if len(absent) == len(wanted):
+        raise BrickError("not_found", source.address(absent[0]), f"brick {brick} is not there; leave it out")
+    if absent:
+        names = ", ".join(Path(path).name for path in absent)
+        raise BrickError(
+            "missing_band", source.address(absent[0]), f"absent: {names}; leave brick {brick} out"
+        )
+
+
+@dataclass
+class _Fetch:
+    """The fetching of one brick."""
+
+    source: Source
+    brick: str
+    folder: Path
+    present: Mapping[str, int]
+    targets: Targets | None
+    sums: dict[str, str] = field(default_factory=dict)
+    opened: dict[str, CoaddFile] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._read_sums()
+
+    def file(self, relative: str) -> CachedFile:
+        """One file, in place and verified."""
+        target = self.folder / relative
+        if target.is_file():
+            try:
+                return self._verified(target, relative, str(target))
+            except SurveyError:
+                target.unlink()
+        return self._by_ranges(relative) or self._whole_or_once_more(relative)
+
+    def _whole_or_once_more(self, relative: str) -> CachedFile:
+        try:
+            return self._whole(relative)
+        except BrickError as error:
+            if error.reason not in _WORTH_A_SECOND_TRY:
+                raise
+        # The survey replaces bricks: sizes, list and file may be of different times.
+        self.present = self.source.list_brick(self.brick)
+        self._read_sums()
+        return self._whole(relative)
+
+    def _whole(self, relative: str) -> CachedFile:
+        part = _part(self.folder / relative)
+        try:
+            self.source.copy_to(relative, part)
+            good = self._verified(part, relative, self.source.address(relative))
+            part.replace(self.folder / relative)
+        finally:
+            part.unlink(missing_ok=True)
+        return _placed(good, self.folder / relative)
+
+    def _by_ranges(self, relative: str) -> CachedFile | None:
+        """Some tiles of the file; None if it is to be fetched whole."""
+        if self.targets is None:
+            return None
+        try:
+            plan = plan_ranges(self.source, relative, self.present[relative], self.targets)
+            return self._some_tiles(relative, plan) if plan else None
+        except RangesIgnoredError:
+            self.targets = None  # this server sends whole files only
+        except BrickError as error:
+            if error.reason not in _WORTH_A_SECOND_TRY:
+                raise
+        return None
+
+    def _some_tiles(self, relative: str, plan: RangePlan) -> CachedFile:
+        part, address = _part(self.folder / relative), self.source.address(relative)
+        try:
+            part.write_bytes(plan.fetch(self.source))
+            self.opened[relative] = check_coadd(part, relative, address)
+            for tile in plan.tiles:
+                self.opened[relative].tile(tile)
+            found = CachedFile(
+                path=part,
+                relative=relative,
+                bytes=part.stat().st_size,
+                sha256=sha256_of(part),
+                verified="tiles",
+                source_bytes=self.present[relative],
+                fetched_bytes=plan.fetched_bytes,
+            )
+            part.replace(self.folder / relative)
+        finally:
+            part.unlink(missing_ok=True)
+        return _placed(found, self.folder / relative)
+
+    def _verified(self, path: Path, relative: str, address: str) -> CachedFile:
+        found, expected = sha256_of(path), self.sums.get(Path(relative).name)
+        if expected is not None and found != expected:
+            message = (
+                f"SHA-256 {found[:12]}... where the survey's list has {expected[:12]}...; fetch it again"
+            )
+            raise BrickError("hash_mismatch", address, message)
+        coadd = self.opened[relative] = check_coadd(path, relative, address)
+        if expected is None and "DATASUM" not in coadd.header:
+            coadd.read()  # older releases have no checksums: only decoding tells
+        size, by = path.stat().st_size, "fits" if expected is None else "sha256"
+        return CachedFile(path, relative, size, found, by, size, size)
+
+    def _read_sums(self) -> None:
+        """Read the lists of sums that lie beside the brick's files, whatever release their names name."""
+        folder = coadd_folder(self.brick)
+        for relative in sorted(self.present):
+            if relative.startswith(folder) and relative.endswith(".sha256sum"):
+                try:
+                    self.sums |= self._sums(relative)
+                except BrickError as error:
+                    if error.reason not in _WORTH_A_SECOND_TRY:
+                        raise
+                    self.sums |= self._sums(relative)
+
+    def _sums(self, relative: str) -> dict[str, str]:
+        part = _part(self.folder / relative)
+        try:
+            self.source.copy_to(relative, part)
+            sums = read_sha256sums(part, self.source.address(relative))
+            part.replace(self.folder / relative)
+        finally:
+            part.unlink(missing_ok=True)
+        return sums
+
+
+def _placed(file: CachedFile, target: Path) -> CachedFile:
+    return CachedFile(**{**vars(file), "path": target})
 
 
 def _part(target: Path) -> Path:

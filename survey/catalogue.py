@@ -8,7 +8,8 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from survey.errors import CatalogueError
+from survey.errors import BrickError, CatalogueError
+from survey.fitsfile import FileBytes, hdu_spans
 
 EXTINCTION = {"g": 3.214, "r": 2.165, "i": 1.592, "z": 1.211, "w1": 0.184}
 """A / E(B-V) on the SFD98 map; used where the catalogue has no mw_transmission."""
@@ -55,9 +56,9 @@ class Rows:
         Raises
         ------
         CatalogueError
-            If a value is not finite.
+            If a value is not finite, or no number.
         """
-        values = np.asarray(self._column(name), dtype=np.float64)
+        values = self._numbers(name, np.float64)
         bad = np.flatnonzero(~np.isfinite(values))
         if bad.size:
             row = self.number(int(bad[0]))
@@ -66,8 +67,8 @@ class Rows:
         return values
 
     def integers(self, name: str) -> NDArray[np.int64]:
-        """Give a column as int64."""
-        return np.asarray(self._column(name), dtype=np.int64)
+        """Give a column as int64; CatalogueError if it holds no numbers."""
+        return self._numbers(name, np.int64)
 
     def texts(self, name: str) -> NDArray[np.str_]:
         """Give a column as text without trailing blanks."""
@@ -112,6 +113,15 @@ class Rows:
         radius, e1, e2 = (np.where(is_dev, d, e) for d, e in zip(dev, exp, strict=True))
         return radius, e1, e2
 
+    def _numbers(self, name: str, kind: type[Any]) -> NDArray[Any]:
+        column = np.asarray(self._column(name))
+        if column.dtype.kind not in "iufb" or column.ndim != 1:
+            message = (
+                f"column {self._names[name]} holds no numbers; give a sweep or tractor file of the survey"
+            )
+            raise CatalogueError(f"{self.path}: {message}")
+        return column.astype(kind)
+
     def _column(self, name: str) -> Any:
         if name not in self._names:
             raise CatalogueError(f"{self.path}: no column {name}; give a sweep or tractor file of the survey")
@@ -134,13 +144,16 @@ def read_rows(path: Path, rows_per_read: int) -> Iterator[Rows]:
         If the file cannot be read, is truncated or lacks a column.
     """
     try:
+        hdu_spans(FileBytes(path), path)  # astropy does not compare a file's size with its headers
         with fits.open(path, memmap=True) as hdus:
             table, names = _table_of(path, hdus)
             for first in range(0, len(table), rows_per_read):
                 yield Rows(path, table[first : first + rows_per_read], first, names)
     except FileNotFoundError as error:
         raise CatalogueError(f"{path}: no such file; check the path") from error
-    except (OSError, TypeError, IndexError, fits.VerifyError) as error:
+    except BrickError as error:
+        raise CatalogueError(str(error)) from error
+    except (OSError, TypeError, ValueError, IndexError, fits.VerifyError) as error:
         raise CatalogueError(f"{path}: cannot be read ({error}); fetch it again") from error
 
 

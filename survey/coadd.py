@@ -5,23 +5,29 @@ A stamp's frame is the project's: arcsec, x to the right (+columns), y up (+rows
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from survey.errors import BrickError, CutoutError
-from survey.layout import BANDS, MASK_KIND, PIXEL_SCALE
+from survey.layout import BANDS, MASK_KIND, PIXEL_SCALE, coadd_path
 from survey.maskbits import bits_from_header, flagged
-from survey.openfile import CoaddFile, find_files, open_coadd
-from survey.psf import point_source_depth
+from survey.openfile import CoaddFile, Content, find_files, open_coadd
+from survey.strip import Strip
+from survey.tiles import Box
+from survey.wcs import TanWCS
 
 BAILOUT_LIMIT = 0.5
-"""A brick with more than this share of its pixels under BAILOUT is refused."""
+"""A stamp with more than this share of its pixels under BAILOUT is refused."""
+
+_FAR = -1e9
+"""Pixel coordinate of a position that the projection cannot show."""
+
+_Strips = dict[tuple[str, str | None], Strip]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +55,6 @@ class Cutout:
         (cx, cy): the host's offset from the stamp's middle, arcsec; at most half a pixel each.
     x_pix, y_pix : float
         The host in the brick's image, pixels from 0.
-    depth : ndarray (3,) of float32
-        5-sigma depth for a point source, AB magnitude, from the stamp's median invvar over good pixels and
-        its psfsize; NaN without a PSF.
     mask_bits : mapping
         Bit number by name, from this brick's header.
     """
@@ -67,24 +70,41 @@ class Cutout:
     center: tuple[float, float]
     x_pix: float
     y_pix: float
-    depth: NDArray[np.float32]
     mask_bits: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a stamp lies: the host on the sky (degrees) and in the image (x, y), the stamp's first pixel."""
+
+    index: int
+    ra: float
+    dec: float
+    x: float
+    y: float
+    row: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"the stamp at ra={self.ra:.6f} dec={self.dec:.6f}"
 
 
 class BrickReader:
     """Cut stamps from a brick's ten files.
 
-    Opening checks every file (present, whole, checksums, HDU layout, shape, unit, projection) and reads the
-    mask; pixels of the other files are decoded at the first stamp, each file once, and kept until the reader
-    is closed (40 bytes a pixel: 520 MB for a full brick).
+    Opening checks every file (present, whole, checksums, HDU layout, shape, unit, projection) and decodes
+    nothing. A stamp decodes the compressed tiles that it touches; `cut_all` decodes each tile once, however
+    many stamps touch it, and holds only the tiles of the rows it works on (30 MB at most for 64 pixels).
 
     Parameters
     ----------
     files : path, mapping or iterable
-        Folder of a data release (or of the brick's files alone), or relative path -> local path, or local
-        paths.
+        Folder of a data release (or of the brick's files alone), or relative path -> local path or bytes, or
+        local paths.
     brick : str
         Name of the brick.
+    verify : bool
+        Sum every file against its checksums, which reads all of it. False for files whose hash was compared.
 
     Raises
     ------
@@ -97,29 +117,35 @@ class BrickReader:
     ...     stamp = reader.cut(59.1, -30.5, 64)
     """
 
-    def __init__(self, files: str | Path | Mapping[str, Path] | Iterable[Path], brick: str) -> None:
+    def __init__(
+        self,
+        files: str | Path | Mapping[str, Content] | Iterable[Path],
+        brick: str,
+        *,
+        verify: bool = True,
+    ) -> None:
         self.brick = brick
         self._files = files
+        self._verify = verify
         self._coadds: dict[tuple[str, str | None], CoaddFile] = {}
-        self._pixels: dict[tuple[str, str | None], NDArray[Any]] = {}
+        self._mean_psfsize: dict[str, float] = {}
         self.mask_bits: dict[str, int] = {}
 
     def __enter__(self) -> "BrickReader":
-        paths = find_files(self._files, self.brick)
-        self._coadds = {key: open_coadd(path, key[0]) for key, path in paths.items()}
+        for (kind, band), file in find_files(self._files, self.brick).items():
+            name = file if isinstance(file, Path) else coadd_path(kind, self.brick, band)
+            self._coadds[kind, band] = open_coadd(file, kind, name, verify=self._verify)
         self._check_agreement()
         mask = self._coadds[MASK_KIND, None]
         try:
             self.mask_bits = bits_from_header(mask.header)
         except ValueError as error:
-            raise BrickError("bad_layout", mask.path, f"{error}; fetch the file again") from error
-        self._check_bailout(mask)
+            raise BrickError("bad_layout", mask.name, f"{error}; fetch the file again") from error
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pixels.clear()
         self._coadds.clear()
 
     @property
@@ -127,8 +153,13 @@ class BrickReader:
         """Rows and columns of the brick's images."""
         return self._coadds[MASK_KIND, None].shape
 
+    @property
+    def wcs(self) -> TanWCS:
+        """Projection of the brick's images."""
+        return self._coadds[MASK_KIND, None].wcs
+
     def cut(self, ra: float, dec: float, n_pix: int) -> Cutout:
-        """Cut one stamp.
+        """Cut one stamp (`cut_all` is faster for many).
 
         Parameters
         ----------
@@ -140,37 +171,19 @@ class BrickReader:
         Raises
         ------
         CutoutError
-            reason "off_edge" or "no_coverage".
+            reason "off_edge", "no_coverage" or "bailout".
         BrickError
-            If a file turns out to be unreadable, or a band is empty everywhere.
+            If a file turns out to be unreadable.
         """
-        x_pix, y_pix = self.pixel_of(ra, dec)
-        window = self._window(x_pix, y_pix, n_pix, ra, dec)
-        image, invvar = self._stack("image", window), self._stack("invvar", window)
-        self._check_coverage(image, invvar, ra, dec)
-        psfsize, sources = self._psfsize_at(x_pix, y_pix)
-        middle = (n_pix - 1) / 2
-        return Cutout(
-            brick=self.brick,
-            ra=ra,
-            dec=dec,
-            image=image,
-            invvar=invvar,
-            maskbits=self._read(MASK_KIND)[window].astype(np.int32),
-            psfsize=psfsize,
-            psf_source=sources,
-            center=(
-                (x_pix - window[1].start - middle) * PIXEL_SCALE,
-                (y_pix - window[0].start - middle) * PIXEL_SCALE,
-            ),
-            x_pix=x_pix,
-            y_pix=y_pix,
-            depth=_local_depth(invvar, psfsize),
-            mask_bits=self.mask_bits,
-        )
+        _, stamp = next(self.cut_all([(ra, dec)], n_pix))
+        if isinstance(stamp, CutoutError):
+            raise stamp
+        return stamp
 
-    def cut_many(self, positions: Sequence[tuple[float, float]], n_pix: int) -> list[Cutout | CutoutError]:
-        """Cut many stamps; a stamp that cannot be cut gives its error in place of a stamp.
+    def cut_all(
+        self, positions: Sequence[tuple[float, float]], n_pix: int
+    ) -> Iterator[tuple[int, Cutout | CutoutError]]:
+        """Cut many stamps in one pass over the files.
 
         Parameters
         ----------
@@ -179,90 +192,116 @@ class BrickReader:
         n_pix : int
             Width of the stamps, pixels.
 
+        Yields
+        ------
+        index : int
+            Of the position. Stamps come in the order of their rows, not of the positions.
+        stamp : Cutout or CutoutError
+            The stamp, or why there is none.
+
         Raises
         ------
         BrickError
-            If the brick as a whole cannot be used.
+            If a file turns out to be unreadable.
         """
-        return [self._cut_or_error(ra, dec, n_pix) for ra, dec in positions]
+        places = self._places(positions, n_pix)
+        strips = {key: Strip(coadd) for key, coadd in self._coadds.items()}
+        for place in sorted(places, key=lambda place: (place.row, place.column)):
+            for strip in strips.values():
+                strip.forget_below(place.row)
+            try:
+                yield place.index, self._cut(place, n_pix, strips)
+            except CutoutError as error:
+                yield place.index, error
 
-    def pixel_of(self, ra: float, dec: float) -> tuple[float, float]:
-        """Give the pixel (x, y), counted from 0, of a point of the sky (degrees)."""
-        x, y = self._coadds[MASK_KIND, None].wcs.to_pixel(ra, dec)
-        return float(x), float(y)
-
-    def _cut_or_error(self, ra: float, dec: float, n_pix: int) -> Cutout | CutoutError:
-        try:
-            return self.cut(ra, dec, n_pix)
-        except CutoutError as error:
-            return error
-
-    def _window(self, x_pix: float, y_pix: float, n_pix: int, ra: float, dec: float) -> tuple[slice, slice]:
-        rows, columns = self.shape
+    def _places(self, positions: Sequence[tuple[float, float]], n_pix: int) -> list[_Place]:
+        """Say where the stamps lie, in pixels; a position on another side of the sky is far outside."""
+        ra, dec = np.array(positions, dtype=np.float64).reshape(-1, 2).T
+        x, y = (np.nan_to_num(v, nan=_FAR) for v in self.wcs.to_pixel(ra, dec))
         middle = (n_pix - 1) / 2
-        if math.isfinite(x_pix) and math.isfinite(y_pix):
-            left, bottom = math.floor(x_pix - middle + 0.5), math.floor(y_pix - middle + 0.5)
-            if 0 <= left <= columns - n_pix and 0 <= bottom <= rows - n_pix:
-                return slice(bottom, bottom + n_pix), slice(left, left + n_pix)
-        where = f"stamp of {n_pix} pixels at ra={ra:.6f} dec={dec:.6f} (pixel {x_pix:.1f}, {y_pix:.1f})"
-        raise CutoutError("off_edge", f"{self.brick}: {where} reaches over the {columns} x {rows} image")
+        left, bottom = (np.floor(v - middle + 0.5).astype(int) for v in (x, y))
+        columns = (v.tolist() for v in (ra, dec, x, y, bottom, left))
+        return [_Place(index, *values) for index, values in enumerate(zip(*columns, strict=True))]
 
-    def _check_coverage(
-        self, image: NDArray[np.float32], invvar: NDArray[np.float32], ra: float, dec: float
-    ) -> None:
+    def _cut(self, place: _Place, n_pix: int, strips: _Strips) -> Cutout:
+        self._check_inside(place, n_pix)
+        box = (place.row, place.row + n_pix, place.column, place.column + n_pix)
+        image, invvar = (_stack(strips, kind, box) for kind in ("image", "invvar"))
+        self._check_coverage(image, invvar, place)
+        maskbits = np.empty((n_pix, n_pix), dtype=np.int32)
+        strips[MASK_KIND, None].cut(box, maskbits)
+        self._check_bailout(maskbits, place)
+        psfsize, sources = self._psfsize_at(place, strips)
+        middle = (n_pix - 1) / 2
+        return Cutout(
+            brick=self.brick,
+            ra=place.ra,
+            dec=place.dec,
+            image=image,
+            invvar=invvar,
+            maskbits=maskbits,
+            psfsize=psfsize,
+            psf_source=sources,
+            center=(
+                (place.x - place.column - middle) * PIXEL_SCALE,
+                (place.y - place.row - middle) * PIXEL_SCALE,
+            ),
+            x_pix=place.x,
+            y_pix=place.y,
+            mask_bits=self.mask_bits,
+        )
+
+    def _check_inside(self, place: _Place, n_pix: int) -> None:
+        rows, columns = self.shape
+        if not (0 <= place.column <= columns - n_pix and 0 <= place.row <= rows - n_pix):
+            where = f"{place} (pixel {place.x:.1f}, {place.y:.1f}), {n_pix} pixels wide,"
+            raise CutoutError("off_edge", f"{self.brick}: {where} reaches over the {columns} x {rows} image")
+
+    def _check_coverage(self, image: NDArray[np.float32], invvar: NDArray[np.float32], place: _Place) -> None:
         for band, pixels, weights in zip(BANDS, image, invvar, strict=True):
             if not pixels.any() or not weights.any():
-                where = f"stamp at ra={ra:.6f} dec={dec:.6f}"
-                raise CutoutError("no_coverage", f"{self.brick}: {where} has no data in {band}")
+                raise CutoutError("no_coverage", f"{self.brick}: {place} has no data in {band}")
 
-    def _psfsize_at(self, x_pix: float, y_pix: float) -> tuple[NDArray[np.float32], tuple[str, str, str]]:
-        column, row = math.floor(x_pix + 0.5), math.floor(y_pix + 0.5)
-        found = [_psfsize_or_mean(self._read("psfsize", band), row, column) for band in BANDS]
-        sizes = np.array([size for size, _ in found], dtype=np.float32)
-        return sizes, (found[0][1], found[1][1], found[2][1])
+    def _check_bailout(self, maskbits: NDArray[np.int32], place: _Place) -> None:
+        share = float(flagged(maskbits, ("BAILOUT",), self.mask_bits).mean())
+        if share > BAILOUT_LIMIT:
+            raise CutoutError(
+                "bailout", f"{self.brick}: the survey gave up on {share:.0%} of {place} (BAILOUT)"
+            )
 
-    def _stack(self, kind: str, window: tuple[slice, slice]) -> NDArray[np.float32]:
-        return np.stack([self._read(kind, band)[window] for band in BANDS]).astype(np.float32)
+    def _psfsize_at(self, place: _Place, strips: _Strips) -> tuple[NDArray[np.float32], tuple[str, str, str]]:
+        column, row = math.floor(place.x + 0.5), math.floor(place.y + 0.5)
+        sizes, sources = np.zeros(len(BANDS), dtype=np.float32), []
+        for number, band in enumerate(BANDS):
+            sizes[number], source = strips["psfsize", band].pixel(row, column), "map"
+            if sizes[number] == 0.0:
+                sizes[number] = self._mean_of(band)
+                source = "brick_mean" if sizes[number] else "none"
+            sources.append(source)
+        return sizes, (sources[0], sources[1], sources[2])
 
-    def _read(self, kind: str, band: str | None = None) -> NDArray[Any]:
-        key = (kind, band)
-        if key not in self._pixels:
-            coadd = self._coadds[key]
-            pixels = coadd.read()
-            if kind == "invvar" and not pixels.any():
-                raise BrickError("no_coverage", coadd.path, f"no good pixel in {band}; leave the brick out")
-            self._pixels[key] = pixels
-        return self._pixels[key]
+    def _mean_of(self, band: str) -> float:
+        """Give the mean psfsize (arcsec) of the pixels that have one; 0 where none has."""
+        if band not in self._mean_psfsize:
+            psfsize = self._coadds["psfsize", band].read()
+            covered = psfsize[psfsize > 0.0]
+            self._mean_psfsize[band] = float(covered.mean(dtype=np.float64)) if covered.size else 0.0
+        return self._mean_psfsize[band]
 
     def _check_agreement(self) -> None:
         mask = self._coadds[MASK_KIND, None]
+        short = Path(mask.name).name
         for coadd in self._coadds.values():
             if coadd.shape != mask.shape:
-                message = f"shape {coadd.shape} where {mask.path.name} has {mask.shape}; fetch both again"
-                raise BrickError("wrong_shape", coadd.path, message)
+                message = f"shape {coadd.shape} where {short} has {mask.shape}; fetch both again"
+                raise BrickError("wrong_shape", coadd.name, message)
             if not coadd.wcs.close_to(mask.wcs):
-                message = f"projection differs from that of {mask.path.name}; fetch both again"
-                raise BrickError("bad_wcs", coadd.path, message)
-
-    def _check_bailout(self, mask: CoaddFile) -> None:
-        share = float(flagged(self._read(MASK_KIND), ("BAILOUT",), self.mask_bits).mean())
-        if share > BAILOUT_LIMIT:
-            message = f"the survey gave up on {share:.0%} of the brick (BAILOUT); leave the brick out"
-            raise BrickError("bailout", mask.path, message)
+                message = f"projection differs from that of {short}; fetch both again"
+                raise BrickError("bad_wcs", coadd.name, message)
 
 
-def _psfsize_or_mean(psfsize: NDArray[np.float32], row: int, column: int) -> tuple[float, str]:
-    """Give the map's value (arcsec) at a pixel, or the mean where there is one, and which of them it is."""
-    here = float(psfsize[row, column])
-    if here > 0.0:
-        return here, "map"
-    covered = psfsize[psfsize > 0.0]
-    return (float(covered.mean(dtype=np.float64)), "brick_mean") if covered.size else (0.0, "none")
-
-
-def _local_depth(invvar: NDArray[np.float32], psfsize: NDArray[np.float32]) -> NDArray[np.float32]:
-    depths = [
-        point_source_depth(float(np.median(weights[weights > 0.0])), float(size)) if size > 0.0 else math.nan
-        for weights, size in zip(invvar, psfsize, strict=True)
-    ]
-    return np.array(depths, dtype=np.float32)
+def _stack(strips: _Strips, kind: str, box: Box) -> NDArray[np.float32]:
+    planes = np.empty((len(BANDS), box[1] - box[0], box[3] - box[2]), dtype=np.float32)
+    for band, plane in zip(BANDS, planes, strict=True):
+        strips[kind, band].cut(box, plane)
+    return planes

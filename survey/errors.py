@@ -79,17 +79,22 @@ BRICK_REASONS = (
     "missing_band",  # some files of the brick are there, those of a band (or the mask) are absent
     "truncated",  # a file is shorter than its headers say
     "corrupt",  # a file cannot be decoded, or its checksum is wrong
+    "web_page",  # the portal answers with a web page, and status 200, instead of the file
+    "wrong_file",  # a good file of another brick, band or kind under this name
     "hash_mismatch",  # a file is not the one the survey's sha256sum file names
     "bad_layout",  # the HDU that should hold the image does not
     "bad_wcs",  # not a TAN projection at the survey's scale, or files disagree
     "wrong_shape",  # the files of a brick differ in shape
     "wrong_unit",  # BUNIT is given and is not the survey's
-    "bailout",  # the survey's pipeline gave up on most of the brick
-    "no_coverage",  # a band has no good pixel in the whole brick
+    "absent_tile",  # a tile that a stamp needs was not staged
 )
 CUTOUT_REASONS = (
     "off_edge",  # the stamp reaches over the edge of the image
     "no_coverage",  # a band has no data in the stamp
+    "bailout",  # the survey's pipeline gave up on most of the stamp
+    "no_psf",  # no psfsize at the host nor anywhere in the brick, in some band
+    "psf_out_of_range",  # sharper or wider than the renderer is tested for
+    "bad_psf",  # the PSF image that was given for the host cannot be used
 )
 
 

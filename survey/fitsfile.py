@@ -4,17 +4,46 @@ FITS standard 4.0, section 3.1 (blocks of 2,880 bytes), 4.4.1 (size of the data)
 Reads headers and sums bytes; decodes no pixel.
 """
 
-from collections.abc import Iterator
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from survey.checksum import BLOCK, ones_complement_sum
 from survey.errors import BrickError
 
-BLOCK = 2880
-_CARD = 80
+CARD = 80
+_END = "END".ljust(CARD)
 _MAX_HEADER_BLOCKS = 2000
+
+
+class FileBytes:
+    """A file that is sliced like bytes; only what is sliced is read.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it stays open as long as this lives.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDONLY)
+        self._size = os.fstat(self._descriptor).st_size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, part: slice) -> bytes:
+        start, stop, _ = part.indices(self._size)
+        return os.pread(self._descriptor, max(stop - start, 0), start)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_descriptor"):
+            os.close(self._descriptor)
+
+
+ByteSource = bytes | FileBytes
 
 
 @dataclass(frozen=True)
@@ -56,23 +85,30 @@ def check_fits(path: Path, name: object = None) -> list[HduSpan]:
         reason "truncated" if the file is shorter than its headers say, "corrupt" if it is no FITS file or a
         checksum is wrong.
     """
-    content = path.read_bytes()
-    spans = hdu_spans(content, name or path)
+    return check_content(path.read_bytes(), name or path)
+
+
+def check_content(content: ByteSource, name: object) -> list[HduSpan]:
+    """Check a file's content as `check_fits` does; `name` is what errors call it."""
+    spans = hdu_spans(content, name)
     for number, span in enumerate(spans):
-        _check_sums(content, span, number, name or path)
+        _check_sums(content, span, number, name)
     return spans
 
 
-def hdu_spans(content: bytes, path: object) -> list[HduSpan]:
+def hdu_spans(content: ByteSource, path: object) -> list[HduSpan]:
     """List the HDUs of a file's content; `path` only names it in errors (see `check_fits`)."""
     if not content:
         raise BrickError("truncated", path, "the file is empty; fetch it again")
-    if not content.startswith(b"SIMPLE  ="):
+    if content[:9] != b"SIMPLE  =":
         raise BrickError("corrupt", path, "not a FITS file (it does not start with SIMPLE); fetch it again")
     spans: list[HduSpan] = []
     start = 0
     while start < len(content):
-        span = _span_at(content, start, path)
+        cards = header_cards(content, start)
+        if cards is None:
+            raise BrickError("truncated", path, "a header has no END card; fetch it again")
+        span = span_of(cards, start, path)
         if span.end > len(content):
             message = f"HDU {len(spans)} needs {span.end} bytes, the file has {len(content)}"
             raise BrickError("truncated", path, f"{message}; fetch it again")
@@ -81,23 +117,7 @@ def hdu_spans(content: bytes, path: object) -> list[HduSpan]:
     return spans
 
 
-def ones_complement_sum(content: bytes, seed: int = 0) -> int:
-    """Sum 32-bit big-endian words in ones' complement (FITS 4.0, appendix J).
-
-    Parameters
-    ----------
-    content : bytes
-        A whole number of 4-byte words.
-    seed : int
-        Sum of what went before.
-    """
-    total = int(np.frombuffer(content, dtype=">u4").sum(dtype=np.uint64)) + seed
-    while total >> 32:
-        total = (total & 0xFFFFFFFF) + (total >> 32)
-    return total
-
-
-def _check_sums(content: bytes, span: HduSpan, number: int, path: object) -> None:
+def _check_sums(content: ByteSource, span: HduSpan, number: int, path: object) -> None:
     data_sum = ones_complement_sum(content[span.data_start : span.end])
     stated = span.cards.get("DATASUM", "").strip()
     if stated and stated != str(data_sum):
@@ -108,29 +128,43 @@ def _check_sums(content: bytes, span: HduSpan, number: int, path: object) -> Non
             raise BrickError("corrupt", path, f"CHECKSUM of HDU {number} is wrong; fetch the file again")
 
 
-def _span_at(content: bytes, start: int, path: object) -> HduSpan:
-    cards: dict[str, str] = {}
-    for position, card in _header_cards(content, start):
-        keyword = card[:8].rstrip()
-        if keyword == "END":
-            data_start = start + -(-(position + _CARD - start) // BLOCK) * BLOCK
-            return HduSpan(cards, start, data_start, data_start + _padded_data_size(cards, path))
-        if card[8:10] == "= ":
-            cards.setdefault(keyword, _value_text(card))
-    raise BrickError("truncated", path, "a header has no END card; fetch it again")
+def header_cards(content: ByteSource, start: int) -> list[str] | None:
+    """List the cards of the header that starts at a byte, without END; None where it is not all there."""
+    cards: list[str] = []
+    for block in range(start, min(len(content), start + _MAX_HEADER_BLOCKS * BLOCK), BLOCK):
+        text = content[block : block + BLOCK].decode("latin-1")
+        fresh = [text[at : at + CARD] for at in range(0, len(text) - CARD + 1, CARD)]
+        if _END in fresh:
+            return cards + fresh[: fresh.index(_END)]
+        cards += fresh
+    return None
 
 
-def _header_cards(content: bytes, start: int) -> Iterator[tuple[int, str]]:
-    stop = min(len(content), start + _MAX_HEADER_BLOCKS * BLOCK)
-    for position in range(start, stop - _CARD + 1, _CARD):
-        yield position, content[position : position + _CARD].decode("latin-1")
+def header_bytes(cards: list[str]) -> int:
+    """Give the size of a header of these cards, END and padding included."""
+    return -(-(len(cards) + 1) * CARD // BLOCK) * BLOCK
+
+
+def span_of(cards: list[str], start: int, path: object) -> HduSpan:
+    """Say where the HDU of a header lies.
+
+    Parameters
+    ----------
+    cards : list of str
+        From `header_cards`.
+    start : int
+        Byte of the file where the header starts.
+    path : object
+        What errors call the file.
+    """
+    values = {card[:8].rstrip(): _value_text(card) for card in reversed(cards) if card[8:10] == "= "}
+    data_start = start + header_bytes(cards)
+    return HduSpan(values, start, data_start, data_start + _padded_data_size(values, path))
 
 
 def _value_text(card: str) -> str:
-    text = card[10:].strip()
-    if text.startswith("'"):
-        return text[1:].split("'", 1)[0].rstrip()
-    return text.split("/", 1)[0].strip()
+    text = card[10:].lstrip()
+    return text[1:].partition("'")[0].rstrip() if text[:1] == "'" else text.partition("/")[0].rstrip()
 
 
 def _padded_data_size(cards: dict[str, str], path: object) -> int:

@@ -1,11 +1,12 @@
 """Choose injection hosts: luminous red galaxies from the survey's sweep or tractor catalogues.
 
 The cut, on extinction-corrected AB magnitudes: (z - W1) > 0.8 (r - z) - 0.6, 17 < z < 21, r < 23, not
-point-like, E(B-V) < 0.1. Never runs inside the Fargate task or a Lambda function.
+point-like, E(B-V) < 0.1; not under a mask that spoils its pixels; listed by the brick that owns it; not on a
+known lens. Never runs inside the Fargate task or a Lambda function.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from numpy.typing import NDArray
 from survey.bricks import Brick, brick_named
 from survey.catalogue import Rows, read_rows
 from survey.errors import CatalogueError, SurveyError
+from survey.known_lenses import KnownLenses
 from survey.layout import BANDS
+from survey.maskbits import BAD_BITS, mask_value
 
 NSIDE = 64
 POINT_LIKE = ("PSF", "DUP")
@@ -49,6 +52,8 @@ shape_r_arcsec: half-light radius; shape_e1, shape_e2: ellipticity components. p
 (1/nanomaggy^2, point source): null where the catalogue has no such column (psfsize before DR9). region_id:
 nested HEALPix index (nside 64) of the brick's centre, so that a brick is never split.
 """
+
+_FOUND_SCHEMA = HOST_SCHEMA.append(pa.field("source", pa.int32(), nullable=False))
 
 
 @dataclass(frozen=True)
@@ -87,19 +92,65 @@ class HostCuts:
         return np.asarray(red & bright & (ebv < self.max_ebv), dtype=np.bool_)
 
 
-def select_hosts(
-    paths: Iterable[str | Path], *, cuts: HostCuts | None = None, rows_per_read: int = 200_000
-) -> pa.Table:
+@dataclass(frozen=True)
+class HostRules:
+    """What is a host.
+
+    Attributes
+    ----------
+    cuts : HostCuts
+        Colours, magnitudes, extinction.
+    bad_bits : tuple of str
+        A source whose pixel carries one of these mask bits is left out.
+    releases : tuple of int
+        Values of the column `release` to keep (9010: DR9 south, 9011: DR9 north, 10000: DR10); empty: all.
+    lenses : KnownLenses or None
+        What to keep away from.
+    rows_per_read : int
+        Rows of a catalogue held in memory at a time.
+    """
+
+    cuts: HostCuts = field(default_factory=HostCuts)
+    bad_bits: tuple[str, ...] = BAD_BITS
+    releases: tuple[int, ...] = ()
+    lenses: KnownLenses | None = None
+    rows_per_read: int = 200_000
+
+
+@dataclass
+class Tally:
+    """Rows read, and how many passed all rules or failed first at one, in this order.
+
+    Attributes
+    ----------
+    other_release, not_lrg, point_like, masked, not_owned, known_lens : int
+        Left out: of another release; by colour, magnitude or extinction; PSF or DUP; under a bad mask bit; a
+        neighbour brick's; on a known lens.
+    """
+
+    rows: int = 0
+    hosts: int = 0
+    other_release: int = 0
+    not_lrg: int = 0
+    point_like: int = 0
+    masked: int = 0
+    not_owned: int = 0
+    known_lens: int = 0
+
+    def __str__(self) -> str:
+        left_out = {name: count for name, count in asdict(self).items() if name not in ("rows", "hosts")}
+        return "left out: " + ", ".join(f"{name} {count:,}" for name, count in left_out.items())
+
+
+def select_hosts(paths: Iterable[str | Path], rules: HostRules | None = None) -> pa.Table:
     """Select hosts from sweep or tractor files, reading a part of a file at a time.
 
     Parameters
     ----------
     paths : iterable of path
         Catalogue files, of any release since DR8; column names in either case.
-    cuts : HostCuts, optional
-        Limits of the selection.
-    rows_per_read : int
-        Rows held in memory at a time.
+    rules : HostRules, optional
+        What is a host.
 
     Returns
     -------
@@ -110,18 +161,46 @@ def select_hosts(
     ------
     CatalogueError
         If a file lacks a column, holds a value that is not finite in one that is used, names an unknown
-        brick, or a source appears twice.
+        brick; if a source appears twice, or a brick in two releases.
     """
-    limits = cuts or HostCuts()
-    seen: dict[str, str] = {}
-    batches = []
-    for path in paths:
-        for rows in read_rows(Path(path), rows_per_read):
-            batch = _select(rows, limits)
-            _refuse_duplicates(batch, seen, str(path))
-            batches.append(batch)
-    table = pa.Table.from_batches(batches, schema=HOST_SCHEMA)
-    return table.sort_by([("brickname", "ascending"), ("host_id", "ascending")])
+    files = [Path(path) for path in paths]
+    chosen, tally = rules or HostRules(), Tally()
+    found = [batch for n, path in enumerate(files) for batch in host_batches(n, path, chosen, tally)]
+    return checked_hosts(pa.Table.from_batches(found, schema=_FOUND_SCHEMA), files)
+
+
+def host_batches(number: int, path: Path, rules: HostRules, tally: Tally) -> Iterator[pa.RecordBatch]:
+    """Give the hosts of one file by parts, with the file's number as the column `source`; count them."""
+    for rows in read_rows(path, rules.rows_per_read):
+        yield _select(rows, rules, tally, number)
+
+
+def checked_hosts(found: pa.Table, paths: Sequence[Path]) -> pa.Table:
+    """Sort hosts of all files; refuse a source that is listed twice, or a brick in two releases.
+
+    Parameters
+    ----------
+    found : pyarrow.Table
+        Batches of `host_batches`, whole bricks.
+    paths : sequence of Path
+        The files, by the numbers of the column `source`.
+    """
+    table = found.sort_by([("brickname", "ascending"), ("host_id", "ascending")])
+    names = ("brickname", "host_id", "source")
+    previous: tuple[str, str, int] | None = None
+    for brick, host, source in zip(*(table[name].to_pylist() for name in names), strict=True):
+        if previous is not None and previous[1] == host:
+            raise CatalogueError(
+                f"{paths[source]}: source {host} (release-brickid-objid) was already read from "
+                f"{paths[previous[2]]}; give each file once, and either sweeps or tractor files"
+            )
+        if previous is not None and previous[0] == brick and _release(previous[1]) != _release(host):
+            raise CatalogueError(
+                f"{paths[source]}: brick {brick} has hosts of releases {_release(previous[1])} (from "
+                f"{paths[previous[2]]}) and {_release(host)}: the same galaxies twice; give --release"
+            )
+        previous = (brick, host, source)
+    return table.drop_columns(["source"])
 
 
 def region_of_brick(brick: Brick) -> int:
@@ -130,12 +209,30 @@ def region_of_brick(brick: Brick) -> int:
     return int(grid.lonlat_to_healpix(brick.ra * units.deg, brick.dec * units.deg))
 
 
-def _select(rows: Rows, limits: HostCuts) -> pa.RecordBatch:
+def _select(rows: Rows, rules: HostRules, tally: Tally, source: int) -> pa.RecordBatch:
     """Give the hosts among some rows of a catalogue."""
     mags = {band: _magnitude(rows, band) for band in ("g", "r", "z", "w1")}
-    chosen = limits.passes(mags["r"], mags["z"], mags["w1"], rows.floats("ebv"))
-    chosen &= ~np.isin(rows.texts("type"), POINT_LIKE) & rows.primary()
-    chosen[chosen] = _owned(rows, chosen)
+    chosen = np.ones(len(rows), dtype=np.bool_)
+    tally.rows += len(rows)
+
+    def keep(passed: NDArray[np.bool_]) -> int:
+        """Leave rows out; how many were still in."""
+        lost = int((chosen & ~passed).sum())
+        np.logical_and(chosen, passed, out=chosen)
+        return lost
+
+    if rules.releases:
+        tally.other_release += keep(np.isin(rows.integers("release"), rules.releases))
+    tally.not_lrg += keep(rules.cuts.passes(mags["r"], mags["z"], mags["w1"], rows.floats("ebv")))
+    tally.point_like += keep(~np.isin(rows.texts("type"), POINT_LIKE))
+    tally.masked += keep((rows.integers("maskbits") & mask_value(rules.bad_bits)) == 0)
+    tally.not_owned += keep(rows.primary())
+    tally.not_owned += keep(_owned(rows, chosen))
+    if rules.lenses is not None:
+        near = np.zeros(len(rows), dtype=np.bool_)
+        near[chosen] = rules.lenses.near(rows.floats("ra")[chosen], rows.floats("dec")[chosen])
+        tally.known_lens += keep(~near)
+    tally.hosts += int(chosen.sum())
     kept = np.flatnonzero(chosen)
     bricks = rows.texts("brickname")[kept]
     regions = {name: region_of_brick(brick_named(name)) for name in np.unique(bricks).tolist()}
@@ -155,8 +252,9 @@ def _select(rows: Rows, limits: HostCuts) -> pa.RecordBatch:
         **{f"psfsize_{band}_arcsec": _optional(rows, f"psfsize_{band}", kept) for band in BANDS},
         **{f"psfdepth_{band}": _optional(rows, f"psfdepth_{band}", kept) for band in BANDS},
     }
-    arrays = [pa.array(columns[field.name], type=field.type) for field in HOST_SCHEMA]
-    return pa.RecordBatch.from_arrays(arrays, schema=HOST_SCHEMA)
+    columns["source"] = np.full(len(kept), source, dtype=np.int32)
+    arrays = [pa.array(columns[column.name], type=column.type) for column in _FOUND_SCHEMA]
+    return pa.RecordBatch.from_arrays(arrays, schema=_FOUND_SCHEMA)
 
 
 def _magnitude(rows: Rows, band: str) -> NDArray[np.float64]:
@@ -166,16 +264,17 @@ def _magnitude(rows: Rows, band: str) -> NDArray[np.float64]:
 
 
 def _owned(rows: Rows, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Say which of the chosen rows lie within the bounds of the brick that lists them."""
-    names = rows.texts("brickname")[chosen]
-    ra, dec = rows.floats("ra")[chosen], rows.floats("dec")[chosen]
-    owned = np.zeros(len(names), dtype=np.bool_)
+    """Say which rows are chosen and lie within the bounds of the brick that lists them."""
+    places = np.flatnonzero(chosen)
+    names = rows.texts("brickname")[places]
+    ra, dec = rows.floats("ra")[places], rows.floats("dec")[places]
+    owned = np.zeros(len(rows), dtype=np.bool_)
     for name in np.unique(names).tolist():
         mine = names == name
         try:
-            owned[mine] = brick_named(name).owns(ra[mine], dec[mine])
+            owned[places[mine]] = brick_named(name).owns(ra[mine], dec[mine])
         except SurveyError as error:
-            row = rows.number(int(np.flatnonzero(chosen)[mine][0]))
+            row = rows.number(int(places[mine][0]))
             raise CatalogueError(f"{rows.path}: row {row}: {error}; fetch the file again") from error
     return owned
 
@@ -191,11 +290,5 @@ def _optional(rows: Rows, name: str, kept: NDArray[np.intp]) -> pa.Array:
     return pa.array(rows.floats(name)[kept])
 
 
-def _refuse_duplicates(batch: pa.RecordBatch, seen: dict[str, str], path: str) -> None:
-    for host_id in batch.column("host_id").to_pylist():
-        if host_id in seen:
-            raise CatalogueError(
-                f"{path}: source {host_id} (release-brickid-objid) was already read from {seen[host_id]}; "
-                "give each file once, and either sweeps or tractor files"
-            )
-        seen[host_id] = path
+def _release(host_id: str) -> str:
+    return host_id.partition("-")[0]

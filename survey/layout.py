@@ -21,12 +21,20 @@ BAND_KINDS = ("image", "invvar", "psfsize")
 
 MASK_KIND = "maskbits"
 BRICKS_TABLE = "survey-bricks.fits.gz"
+PORTAL = "https://portal.nersc.gov/cfs/cosmo/data/legacysurvey"
+RELEASES = {
+    "dr9-north": f"{PORTAL}/dr9/north",
+    "dr9-south": f"{PORTAL}/dr9/south",
+    "dr10-south": f"{PORTAL}/dr10/south",
+}
+"""Where the survey publishes its releases; DR10 has no north."""
 
 _BRICK = r"(?P<brick>\d{4}[pm]\d{3})"
 _COADD = re.compile(
     rf"coadd/(?P<group>\d{{3}})/{_BRICK}/legacysurvey-(?P=brick)-(?P<kind>[a-z]+)(-(?P<band>[a-zA-Z]))?\.fits\.fz"
 )
 _SHA256 = re.compile(rf"coadd/(?P<group>\d{{3}})/{_BRICK}/legacysurvey-(?P=brick)\.sha256sum")
+_RELEASE = re.compile(r"/(dr\d+)(?:/(north|south))?$")
 _TRACTOR = re.compile(rf"tractor/(?P<group>\d{{3}})/tractor-{_BRICK}\.fits")
 
 
@@ -81,6 +89,28 @@ def coadd_path(kind: str, brick: str, band: str | None = None) -> str:
 def sha256_path(brick: str) -> str:
     """Give the path of the list of SHA-256 sums of a brick's coadd files."""
     return f"{coadd_folder(brick)}/legacysurvey-{brick}.sha256sum"
+
+
+def sha256_paths(brick: str, release: str | None) -> list[str]:
+    """List the names under which a brick's list of SHA-256 sums may stand.
+
+    The survey's releases put their own name and the folder's into it.
+
+    Parameters
+    ----------
+    brick : str
+        Name of the brick.
+    release : str or None
+        As "dr9_south" (`release_of`).
+    """
+    named = f"{coadd_folder(brick)}/legacysurvey_{release}_coadd_{brick[:3]}_{brick}.sha256sum"
+    return [sha256_path(brick), *([named] if release else [])]
+
+
+def release_of(address: str) -> str | None:
+    """Give the release that an address names ("https://host/x/dr9/south" is "dr9_south"), or None."""
+    found = _RELEASE.search(address.rstrip("/"))
+    return "_".join(part for part in found.groups() if part) if found else None
 
 
 def tractor_path(brick: str) -> str:

@@ -126,18 +126,39 @@ def flagged(
     return np.asarray((maskbits.astype(np.int32) & mask_value(names, bits)) != 0, dtype=np.bool_)
 
 
-def bad_pixel_fraction(
-    maskbits: NDArray[np.integer],
-    names: Iterable[str] = BAD_BITS,
-    bits: Mapping[str, int] | None = None,
-) -> float:
-    """Give the share of a stamp's pixels that carry any of the bad bits (0 to 1)."""
-    return float(flagged(maskbits, names, bits).mean())
-
-
 def wise_brightmask_fraction(maskbits: NDArray[np.integer], bits: Mapping[str, int] | None = None) -> float:
     """Give the share of a stamp's pixels under a WISE bright-star mask, W1 or W2 (0 to 1)."""
     return float(flagged(maskbits, WISE_BITS, bits).mean())
+
+
+def bit_fractions(
+    maskbits: NDArray[np.integer], bits: Mapping[str, int] | None = None
+) -> dict[str, float | None]:
+    """Give the share of a stamp's pixels (0 to 1) under each name of `MASK_BITS`.
+
+    Parameters
+    ----------
+    maskbits : ndarray of int
+        Mask values.
+    bits : mapping, optional
+        Bit numbers of this file, from `bits_from_header`.
+
+    Returns
+    -------
+    dict
+        None for the names that the file does not know: DR9 has no mask of the i band.
+    """
+    known = MASK_BITS if bits is None else bits
+    values = maskbits.astype(np.int32, copy=False)
+    present = int(np.bitwise_or.reduce(values, axis=None))  # most stamps have one or two of the bits
+    return {
+        name: None
+        if name not in known
+        else float(flagged(values, (name,), known).mean())
+        if present >> known[name] & 1
+        else 0.0
+        for name in MASK_BITS
+    }
 
 
 def _bit_number(name: str, value: object) -> int:

@@ -1,81 +1,135 @@
-"""One coadd file: found, checked, and decoded when its pixels are asked for."""
+"""One coadd file: found, checked, and decoded tile by tile when its pixels are asked for."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
+from survey.decode import TileDecoder
 from survey.errors import BrickError
-from survey.fitsfile import check_fits
+from survey.fitsfile import FileBytes, check_content
 from survey.layout import BAND_KINDS, BANDS, MASK_KIND, coadd_folder, coadd_path
+from survey.tiles import Box, read_tiles
 from survey.wcs import TanWCS
+
+Content = Path | bytes
+"""A file: where it lies, or its bytes."""
 
 _UNITS: dict[str, frozenset[str]] = {
     "image": frozenset({"nanomaggy", "nanomaggies", "nmgy"}),
     "invvar": frozenset({"1/nanomaggy^2", "1/nanomaggy**2", "1/nanomaggies^2", "1/nmgy^2", "nanomaggy^-2"}),
     "psfsize": frozenset({"arcsec", "arcsecond", "arcseconds"}),
 }
+_NEVER_NEGATIVE = ("invvar", "psfsize")
 
 
-@dataclass(frozen=True)
 class CoaddFile:
-    """A checked coadd file.
+    """A checked coadd file; its pixels are decoded a tile at a time.
+
+    Parameters
+    ----------
+    content : bytes or FileBytes
+        The file.
+    kind : str
+        "image", "invvar", "psfsize" or "maskbits".
+    name : object
+        What errors call the file.
 
     Attributes
     ----------
-    path : Path
-        Local file.
+    name : str
+        What errors call the file.
     shape : tuple of int
         Rows and columns.
     wcs : TanWCS
         Projection.
-    header : mapping
-        Header cards of HDU 1.
+    header : mapping of str
+        Raw values of the header cards of HDU 1.
+
+    Raises
+    ------
+    BrickError
+        reason "truncated", "corrupt", "bad_layout", "wrong_unit" or "bad_wcs".
     """
 
-    path: Path
-    shape: tuple[int, int]
-    wcs: TanWCS
-    header: Mapping[str, Any]
+    def __init__(self, content: bytes | FileBytes, kind: str, name: object) -> None:
+        self.name, self._content, self._kind = str(name), content, kind
+        self._image = read_tiles(content, name)
+        self._decoder = TileDecoder(self._image, name)
+        if self._image.span.end > len(content):
+            message = f"HDU 1 ends at byte {self._image.span.end}, the file at {len(content)}; fetch it again"
+            raise BrickError("truncated", name, message)
+        self.shape, self.header = self._image.shape, self._image.span.cards
+        self._check_unit()
+        try:
+            self.wcs = TanWCS.from_header(self.header)
+        except ValueError as error:
+            raise BrickError("bad_wcs", name, f"{error}; not a coadd of the survey?") from error
 
-    def read(self) -> NDArray[Any]:
-        """Decode all pixels, in the machine's byte order.
+    @property
+    def type(self) -> np.dtype[Any]:
+        """Number type of the pixels."""
+        return self._decoder.type
+
+    def tiles_of(self, box: Box) -> list[int]:
+        """Number the tiles that hold the pixels of a box."""
+        return self._image.touched([box])
+
+    def box_of(self, tile: int) -> Box:
+        """Give the pixels that a tile holds."""
+        return self._image.box_of(tile)
+
+    def tile(self, number: int) -> NDArray[Any]:
+        """Decode one tile, (rows, columns).
 
         Raises
         ------
         BrickError
-            reason "corrupt" if they cannot be decoded or are not all finite.
+            reason "absent_tile" if the file was staged without it; "corrupt" if it cannot be decoded, is not
+            all finite, or is negative where the survey never is.
         """
-        try:
-            with fits.open(self.path, memmap=False) as hdus:
-                pixels = np.asarray(hdus[1].data)
-        except Exception as error:  # the decoders of damaged tiles raise errors of many kinds
-            raise BrickError("corrupt", self.path, f"cannot be decoded ({error}); fetch it again") from error
-        if not np.isfinite(pixels).all():
-            raise BrickError("corrupt", self.path, "holds pixels that are not finite; fetch it again")
-        return pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
+        pixels = self._decoder.decode(
+            number, self._content[self._image.starts[number] : self._image.stops[number]]
+        )
+        if self._kind in _NEVER_NEGATIVE and pixels.min() < 0:
+            raise BrickError("corrupt", self.name, f"holds a negative {self._kind}; fetch it again")
+        return pixels
+
+    def read(self) -> NDArray[Any]:
+        """Decode all pixels; raises as `tile` does."""
+        pixels = np.empty(self.shape, dtype=self.type)
+        for number in range(len(self._image.starts)):
+            top, bottom, left, right = self.box_of(number)
+            pixels[top:bottom, left:right] = self.tile(number)
+        return pixels
+
+    def _check_unit(self) -> None:
+        unit = self.header.get("BUNIT", "").strip()
+        if unit and self._kind in _UNITS and unit.lower() not in _UNITS[self._kind]:
+            expected = " or ".join(sorted(_UNITS[self._kind]))
+            message = f"unit {unit!r}, expected {expected}; not a coadd of the survey?"
+            raise BrickError("wrong_unit", self.name, message)
 
 
 def find_files(
-    files: str | Path | Mapping[str, Path] | Iterable[Path], brick: str
-) -> dict[tuple[str, str | None], Path]:
+    files: str | Path | Mapping[str, Content] | Iterable[Path], brick: str
+) -> dict[tuple[str, str | None], Content]:
     """Find the ten files of a brick.
 
     Parameters
     ----------
     files : path, mapping or iterable
-        Folder of a data release (or of the brick's files alone), relative path -> local path, or local paths.
+        Folder of a data release (or of the brick's files alone), relative path -> local path or bytes, or
+        local paths.
     brick : str
         Name of the brick.
 
     Returns
     -------
     dict
-        (kind, band or None) -> local path.
+        (kind, band or None) -> local path or bytes.
 
     Raises
     ------
@@ -100,50 +154,37 @@ def find_files(
     return {key: path for key, path in local.items() if path is not None}
 
 
-def open_coadd(path: Path, kind: str) -> CoaddFile:
-    """Check one coadd file and read its header.
+def open_coadd(file: Content, kind: str, name: object = None, *, verify: bool = True) -> CoaddFile:
+    """Check one coadd file and read its layout.
 
     Parameters
     ----------
-    path : Path
-        Local file.
+    file : Path or bytes
+        The file.
     kind : str
         "image", "invvar", "psfsize" or "maskbits".
+    name : object, optional
+        What errors call the file, if not its path.
+    verify : bool
+        Sum the whole file against its checksums. Without, only its structure is checked: for files whose hash
+        was compared already.
 
     Raises
     ------
     BrickError
         reason "truncated", "corrupt", "bad_layout", "wrong_unit" or "bad_wcs".
     """
-    check_fits(path)
-    header, shape = _image_header(path)
-    unit = str(header.get("BUNIT", "")).strip()
-    if unit and kind in _UNITS and unit.lower() not in _UNITS[kind]:
-        expected = " or ".join(sorted(_UNITS[kind]))
-        raise BrickError(
-            "wrong_unit", path, f"unit {unit!r}, expected {expected}; not a coadd of the survey?"
-        )
-    try:
-        wcs = TanWCS.from_header(header)
-    except ValueError as error:
-        raise BrickError("bad_wcs", path, f"{error}; not a coadd of the survey?") from error
-    return CoaddFile(path=path, shape=shape, wcs=wcs, header=header)
+    content = FileBytes(file) if isinstance(file, Path) else file
+    called = file if name is None and isinstance(file, Path) else name
+    if verify:
+        check_content(content, called)
+    return CoaddFile(content, kind, called)
 
 
-def _image_header(path: Path) -> tuple[Mapping[str, Any], tuple[int, int]]:
-    try:
-        with fits.open(path, memmap=False) as hdus:
-            if len(hdus) < 2 or not getattr(hdus[1], "is_image", False) or len(hdus[1].shape) != 2:
-                raise BrickError("bad_layout", path, "HDU 1 holds no two-dimensional image; fetch it again")
-            return dict(hdus[1].header), (int(hdus[1].shape[0]), int(hdus[1].shape[1]))
-    except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
-        raise BrickError("corrupt", path, f"its header cannot be read ({error}); fetch it again") from error
-
-
-def _locate(files: str | Path | Mapping[str, Path], relative: str) -> Path | None:
+def _locate(files: str | Path | Mapping[str, Content], relative: str) -> Content | None:
     name = relative.rsplit("/", 1)[1]
     if isinstance(files, Mapping):
-        candidates = [Path(files[key]) for key in (relative, name) if key in files]
-    else:
-        candidates = [Path(files) / relative, Path(files) / name]
+        found = next((files[key] for key in (relative, name) if key in files), None)
+        return found if isinstance(found, bytes) or (found is not None and Path(found).is_file()) else None
+    candidates = (Path(files) / relative, Path(files) / name)
     return next((path for path in candidates if path.is_file()), None)

@@ -7,8 +7,6 @@ the FWHM is about 0.76 psfsize.
 
 import math
 
-from survey.layout import PIXEL_SCALE
-
 GAUSSIAN_FWHM_PER_SIGMA = 2.355
 """The survey's rounding of 2 sqrt(2 ln 2), part of the definition of psfsize."""
 
@@ -43,22 +41,3 @@ def moffat_fwhm_per_psfsize(beta: float) -> float:
         raise ValueError(f"a Moffat of beta {beta} has no finite flux; give beta > 1")
     fwhm = 2.0 * math.sqrt(2.0 ** (1.0 / beta) - 1.0)
     return fwhm / psfsize_of_area(math.pi * (2.0 * beta - 1.0) / (beta - 1.0) ** 2)
-
-
-def point_source_depth(invvar: float, psfsize_arcsec: float) -> float:
-    """Give the 5-sigma depth for a point source.
-
-    Parameters
-    ----------
-    invvar : float
-        Inverse variance of a pixel, 1/nanomaggy^2, above 0.
-    psfsize_arcsec : float
-        psfsize, arcsec, above 0.
-
-    Returns
-    -------
-    float
-        AB magnitude.
-    """
-    sigma = math.sqrt(noise_equivalent_area(psfsize_arcsec) / PIXEL_SCALE**2 / invvar)
-    return 22.5 - 2.5 * math.log10(5.0 * sigma)

@@ -1,4 +1,7 @@
-"""Where a brick's files come from: a folder or an S3 bucket laid out as the survey's releases are."""
+"""Where a brick's files come from: a folder, an S3 bucket or the survey's portal, each in its layout.
+
+One interface for all: what a brick has, a file whole, and some bytes of a file.
+"""
 
 import errno
 import os
@@ -7,8 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+from survey.answers import Version
 from survey.errors import BrickError, SurveyError, TransientError
-from survey.layout import coadd_folder
+from survey.layout import brick_files, coadd_folder, release_of, sha256_paths
+from survey.web import Manners, RangesIgnoredError, WebFiles
+
+__all__ = ["FolderSource", "PortalSource", "RangesIgnoredError", "S3Source", "Source", "open_source"]
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -18,10 +25,21 @@ _REFUSED = frozenset({"403", "AccessDenied", "NoSuchBucket", "InvalidAccessKeyId
 
 
 class Source(Protocol):
-    """A place that holds the survey's files under their relative paths."""
+    """A place that holds the survey's files under their relative paths.
 
-    def list_brick(self, brick: str) -> set[str]:
-        """List the relative paths of a brick's coadd folder; empty if the brick is not there."""
+    Attributes
+    ----------
+    remote : bool
+        Whether its bytes come over a network: what was fetched once is then kept, not asked for again.
+    connections : int
+        How many bricks may be fetched at once.
+    """
+
+    remote: bool
+    connections: int
+
+    def list_brick(self, brick: str) -> dict[str, int]:
+        """Give the size in bytes of each file of a brick, by relative path; empty if it is not there."""
         ...
 
     def list_tractors(self) -> set[str]:
@@ -34,11 +52,25 @@ class Source(Protocol):
         Raises
         ------
         BrickError
-            reason "not_found" if the source has no such file.
+            reason "not_found" if the source has no such file, "web_page" if a web page stands in its place.
         SurveyError
             If the source refuses access.
         TransientError
             If another try may help.
+        """
+        ...
+
+    def read_range(self, relative: str, start: int, stop: int) -> bytes:
+        """Read bytes from start up to stop; fewer if the file ends before.
+
+        Every range of a file that one object reads is of one version of it: TransientError otherwise.
+
+        Raises
+        ------
+        RangesIgnoredError
+            If the source serves whole files only.
+        BrickError, SurveyError, TransientError
+            See `copy_to`.
         """
         ...
 
@@ -61,16 +93,20 @@ class FolderSource:
         If the folder does not exist.
     """
 
+    remote = False
+    connections = 1
+
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
             raise SurveyError(f"{self.folder}: no such folder; give the folder that holds coadd/")
 
-    def list_brick(self, brick: str) -> set[str]:
-        """List the relative paths of a brick's coadd folder."""
+    def list_brick(self, brick: str) -> dict[str, int]:
+        """Give the size of each file of a brick's coadd folder."""
         parent = coadd_folder(brick)
         folder = self.folder / parent
-        return {f"{parent}/{path.name}" for path in folder.iterdir()} if folder.is_dir() else set()
+        paths = folder.iterdir() if folder.is_dir() else ()
+        return {f"{parent}/{path.name}": path.stat().st_size for path in paths}
 
     def list_tractors(self) -> set[str]:
         """List the relative paths of all tractor files."""
@@ -85,6 +121,17 @@ class FolderSource:
             raise BrickError("not_found", self.address(relative), "no such file; fetch it again") from error
         except OSError as error:
             raise _local_trouble(error, target) from error
+
+    def read_range(self, relative: str, start: int, stop: int) -> bytes:
+        """Read some bytes of a file (see `Source.read_range`)."""
+        try:
+            with (self.folder / relative).open("rb") as file:
+                file.seek(start)
+                return file.read(stop - start)
+        except FileNotFoundError as error:
+            raise BrickError("not_found", self.address(relative), "no such file; fetch it again") from error
+        except OSError as error:
+            raise _local_trouble(error, self.address(relative)) from error
 
     def address(self, relative: str) -> str:
         """Give the full path of a file."""
@@ -102,36 +149,53 @@ class S3Source:
         Its own retries apply first.
     """
 
+    remote = True
+    connections = 4
+
     def __init__(self, bucket: str, prefix: str, client: "S3Client") -> None:
         self.bucket = bucket
         self.prefix = prefix.strip("/")
         self.client = client
+        self._etags: dict[str, str] = {}
 
-    def list_brick(self, brick: str) -> set[str]:
-        """List the relative paths of a brick's coadd folder."""
+    def list_brick(self, brick: str) -> dict[str, int]:
+        """Give the size of each file of a brick's coadd folder."""
         return self._list(coadd_folder(brick) + "/")
 
     def list_tractors(self) -> set[str]:
         """List the relative paths of all tractor files."""
         return {name for name in self._list("tractor/") if name.endswith(".fits")}
 
-    def _list(self, parent: str) -> set[str]:
+    def _list(self, parent: str) -> dict[str, int]:
         skip = len(self._key(""))
         pages = self.client.get_paginator("list_objects_v2")
         try:
-            found = [
-                item["Key"][skip:]
+            return {
+                item["Key"][skip:]: item["Size"]
                 for page in pages.paginate(Bucket=self.bucket, Prefix=self._key(parent))
                 for item in page.get("Contents", [])
-            ]
+            }
         except Exception as error:
             raise self._trouble(error, parent) from error
-        return set(found)
 
     def copy_to(self, relative: str, target: Path) -> None:
         """Copy one file to a local path (see `Source.copy_to`)."""
         try:
             self.client.download_file(self.bucket, self._key(relative), str(target))
+        except Exception as error:
+            raise self._trouble(error, relative) from error
+
+    def read_range(self, relative: str, start: int, stop: int) -> bytes:
+        """Read some bytes of a file (see `Source.read_range`)."""
+        try:
+            answer = self.client.get_object(
+                Bucket=self.bucket,
+                Key=self._key(relative),
+                Range=f"bytes={start}-{stop - 1}",
+                **({"IfMatch": self._etags[relative]} if relative in self._etags else {}),  # type: ignore[arg-type]
+            )
+            self._etags[relative] = answer["ETag"]
+            return answer["Body"].read()
         except Exception as error:
             raise self._trouble(error, relative) from error
 
@@ -155,15 +219,76 @@ class S3Source:
         return TransientError(f"{self.address(relative)}: {error}")
 
 
-def open_source(address: str, client: "S3Client | None" = None) -> Source:
+class PortalSource:
+    """A release on the survey's portal, or any web server of its layout.
+
+    Parameters
+    ----------
+    address : str
+        "https://host/.../dr10/south"; plain http only on this machine's loopback.
+    manners : Manners, optional
+        Patience and politeness.
+    """
+
+    remote = True
+
+    def __init__(self, address: str, manners: Manners | None = None) -> None:
+        self.files = WebFiles(address, manners)
+        self.connections = self.files.manners.connections
+        self._release = release_of(address)
+        self._versions: dict[str, Version] = {}
+
+    def list_brick(self, brick: str) -> dict[str, int]:
+        """Give the size of each file of a brick that staging needs, and of its list of sums.
+
+        A web server lists no folder in a form to rely on, so each file is asked for by its name.
+        """
+        sizes = {}
+        for relative in [*brick_files(brick), *sha256_paths(brick, self._release)]:
+            version = self.files.stat(relative)
+            if version is not None:
+                self._versions[relative] = version
+                sizes[relative] = version.size or 0
+        return sizes
+
+    def list_tractors(self) -> set[str]:
+        """Refuse: a web server lists no folder."""
+        raise SurveyError(
+            f"{self.files.base}: catalogues on a web server cannot be listed; make a host catalogue with "
+            "darkhalo hosts and give it as --hosts"
+        )
+
+    def copy_to(self, relative: str, target: Path) -> None:
+        """Copy one file to a local path (see `Source.copy_to`)."""
+        try:
+            with target.open("wb") as file:
+                self.files.download(relative, file, self._versions.get(relative))
+        except OSError as error:
+            raise _local_trouble(error, target) from error
+
+    def read_range(self, relative: str, start: int, stop: int) -> bytes:
+        """Read some bytes of a file (see `Source.read_range`)."""
+        content, version = self.files.read(relative, start, stop, self._versions.get(relative))
+        self._versions[relative] = version
+        return content
+
+    def address(self, relative: str) -> str:
+        """Give the full address of a file."""
+        return self.files.address(relative)
+
+
+def open_source(address: str, client: "S3Client | None" = None, manners: Manners | None = None) -> Source:
     """Open the source an address names.
 
     Parameters
     ----------
     address : str
-        A folder ("/data/dr10/south", "file:///data/dr10/south") or "s3://bucket/prefix".
+        A folder ("/data/dr10/south", "file:///data/dr10/south"), "s3://bucket/prefix", or a release on a web
+        server ("https://host/.../dr10/south").
     client : boto3 S3 client, optional
         For s3 addresses; by default one of the environment's settings.
+    manners : Manners, optional
+        For web servers.
 
     Raises
     ------
@@ -176,9 +301,11 @@ def open_source(address: str, client: "S3Client | None" = None) -> Source:
     if parts.scheme == "file":
         return FolderSource(unquote(parts.path))
     if parts.scheme in ("http", "https"):
-        raise SurveyError(f"{address}: the survey's portal cannot be read yet; give a folder or s3:// mirror")
+        return PortalSource(address, manners)
     if "://" in address:
-        raise SurveyError(f"{address}: unknown kind of source; give a folder, file:// or s3://bucket/prefix")
+        raise SurveyError(
+            f"{address}: unknown kind of source; give a folder, s3://bucket/prefix or https://host/folder"
+        )
     return FolderSource(address)
 
 

@@ -12,6 +12,7 @@
 --
 -- psfsize = 2.3548/(2 sqrt(pi)) sqrt(NEA). With a Moffat's NEA = pi a^2 (2 beta - 1)/(beta - 1)^2 and
 -- FWHM = 2 a sqrt(2^(1/beta) - 1), FWHM/psfsize is what the column expected_ratio holds; 1 for a Gaussian.
+-- A user's PSF image counts as the survey's own, and has no ratio.
 WITH stamps_asked AS (
   SELECT
     brickname,
@@ -20,13 +21,13 @@ WITH stamps_asked AS (
     psfsize_g,
     psfsize_r,
     psfsize_z,
-    NOT cutout_ok OR coalesce(psf_source_g, 'none') <> 'map' AS no_map_g,
-    NOT cutout_ok OR coalesce(psf_source_r, 'none') <> 'map' AS no_map_r,
-    NOT cutout_ok OR coalesce(psf_source_z, 'none') <> 'map' AS no_map_z,
+    NOT cutout_ok OR coalesce(psf_source_g, 'none') NOT IN ('map', 'image') AS no_map_g,
+    NOT cutout_ok OR coalesce(psf_source_r, 'none') NOT IN ('map', 'image') AS no_map_r,
+    NOT cutout_ok OR coalesce(psf_source_z, 'none') NOT IN ('map', 'image') AS no_map_z,
     psf_fwhm_used_g / psfsize_g AS ratio_g,
     psf_fwhm_used_r / psfsize_r AS ratio_r,
     psf_fwhm_used_z / psfsize_z AS ratio_z,
-    psf_kind IS NOT NULL AS has_profile,
+    coalesce(psf_kind, 'image') <> 'image' AS has_profile,
     CASE
       WHEN psf_kind = 'gaussian' THEN 1e0
       WHEN psf_kind = 'moffat' THEN

@@ -13,7 +13,8 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from survey.bricks import Brick
-from survey.fitsfile import BLOCK, HduSpan, hdu_spans, ones_complement_sum
+from survey.checksum import hdu_bytes
+from survey.fitsfile import HduSpan, hdu_spans, header_cards
 from survey.maskbits import CARD_OF_NAME, MASK_BITS
 from survey.wcs import TanWCS
 
@@ -165,41 +166,10 @@ def _tile_columns(span: HduSpan) -> list[int]:
     return offsets
 
 
-def encode_checksum(total: int) -> str:
-    """Write the complement of a 32-bit sum as 16 characters (FITS 4.0, appendix J.2)."""
-    value = ~total & 0xFFFFFFFF
-    letters = [""] * 16
-    for byte in range(4):
-        quotient, remainder = divmod((value >> (24 - 8 * byte)) & 0xFF, 4)
-        for index, code in enumerate(_without_punctuation([quotient + remainder, *[quotient] * 3])):
-            letters[4 * index + byte] = chr(code)
-    return "".join(letters[-1:] + letters[:-1])
-
-
-def _without_punctuation(quarters: list[int]) -> list[int]:
-    """Shift pairs of codes against each other, their sum kept, until all are digits or letters."""
-    codes = [quarter + ord("0") for quarter in quarters]
-    while any(0x3A <= code <= 0x40 or 0x5B <= code <= 0x60 for code in codes):
-        for low in (0, 2):
-            if any(0x3A <= code <= 0x40 or 0x5B <= code <= 0x60 for code in codes[low : low + 2]):
-                codes[low] += 1
-                codes[low + 1] -= 1
-    return codes
-
-
 def _with_sums(content: bytes, span: HduSpan, extra_cards: list[str]) -> bytes:
     data = without_gzip_times(content[span.data_start : span.end], span)
-    data_sum = ones_complement_sum(data)
-    old = content[span.start : span.data_start].decode("ascii")
-    cards = [old[i : i + 80] for i in range(0, len(old), 80)]
-    cards = cards[: next(i for i, card in enumerate(cards) if card.rstrip() == "END")]
-    cards += [card.ljust(80) for card in extra_cards]
-    cards += [f"DATASUM = '{data_sum}'".ljust(80), "CHECKSUM= '0000000000000000'".ljust(80), "END".ljust(80)]
-    header = "".join(cards)
-    header = header.ljust(-(-len(header) // BLOCK) * BLOCK)
-    total = ones_complement_sum(header.encode("ascii"), data_sum)
-    header = header.replace("CHECKSUM= '0000000000000000'", f"CHECKSUM= '{encode_checksum(total)}'")
-    return header.encode("ascii") + data
+    cards = header_cards(content, span.start) or []
+    return hdu_bytes([*cards, *(card.ljust(80) for card in extra_cards)], data)
 
 
 def _encode(hdus: list[Any]) -> bytes:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from local_cloud.athena_engine import Engine, FolderCatalogue, QueryError
 from pipeline.checks import CheckResult, load_checks, render, result_from_error, result_from_row
 from pipeline.parquet import from_columns
-from pipeline.schema import BANDS, MANIFEST, METRICS, SPLITS, STAMPS
+from pipeline.schema import BANDS, MANIFEST, MASK_BITS, METRICS, SPLITS, STAMPS
 from pipeline.storage import RunLayout
 
 LAYOUT = RunLayout("debug", "r1")
@@ -128,6 +128,7 @@ def make_run(
         "flux_in_stamp": injected(in_stamp),
         "bad_pixel_frac": (rng.exponential(0.02, n_hosts)[host]).clip(0, 1),
         "wise_brightmask_frac": np.zeros(n),
+        **{f"mask_{bit}_frac": np.zeros(n) for bit in MASK_BITS},
         "offset_x_arcsec": by_host(-0.13, 0.13),
         "offset_y_arcsec": by_host(-0.13, 0.13),
     }

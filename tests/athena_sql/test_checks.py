@@ -147,7 +147,7 @@ NULL_CELLS = [
     ("src_flux_g_nmgy", None), ("psfsize_z", None), ("psf_source_g", ""), ("psf_fwhm_used_g", None),
     ("psf_beta", None), ("arc_snr", None), ("arc_snr", math.nan), ("total_injected_flux", math.inf),
     ("magnification", None), ("bad_pixel_frac", None), ("psfdepth_r", -math.inf),
-    ("quarantine_reason", "corrupt"),
+    ("quarantine_reason", "corrupt"), ("mask_bright_frac", None),
 ]  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def test_nulls_fails_for_one_cell(judge: Judge, clean: Tables, column: str, valu
 
 
 def test_nulls_allows_what_the_schema_allows(judge: Judge, clean: Tables) -> None:
-    tables = plant(clean, "metrics", "psfdepth_g", None)
+    tables = plant(plant(clean, "metrics", "psfdepth_g", None), "metrics", "mask_satur_i_frac", None)
     for name in METRICS.names:
         if METRICS.column(name).nullable and name not in clean["manifest"].column_names:
             tables = plant(tables, "metrics", name, None, slice(0, 5))
@@ -259,6 +259,15 @@ def test_controls_finds_injections_of_nothing_even_without_controls(judge: Judge
 
 
 # ------------------------------------------------------------------ psf_provenance
+
+
+def test_psf_provenance_takes_images_whose_width_is_their_own(judge: Judge, clean: Tables) -> None:
+    tables = plant(plant(clean, "metrics", "psf_kind", "image"), "metrics", "psf_beta", None)
+    for band in "grz":
+        tables = plant(tables, "metrics", f"psf_source_{band}", "image")
+        tables = plant(tables, "metrics", f"psf_fwhm_used_{band}", 1.31)
+    assert judge(tables, "psf_provenance").status == "PASS"
+    assert judge(tables, "nulls").status == "PASS"
 
 
 def test_psf_provenance_looks_at_each_brick(judge: Judge) -> None:

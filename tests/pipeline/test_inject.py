@@ -6,6 +6,9 @@ lenstronomy's rays integrated adaptively for the arcs, astropy for pixels and po
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,16 +18,19 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from pipeline import inject
 from pipeline.errors import InputError
 from pipeline.events import CACHE_PHASE, ChunkRecord, RunRequest
 from pipeline.inject import _host_stamp, inject_brick, inject_chunk
 from pipeline.manifest import manifest_rows
 from pipeline.parquet import read, to_bytes
 from pipeline.schema import BANDS, HOSTS, MANIFEST, METRICS, STAMPS
+from pipeline.schema import MASK_BITS as MASK_COLUMNS
 from pipeline.staging import cache_brick, cache_chunk
-from pipeline.storage import cache_key
+from pipeline.storage import cache_key, coadd_psf_key
 from pipeline.store import FolderStore, get_json, publish
 from pipeline.tier import load_tier
+from survey.errors import CutoutError
 from survey.hosts import select_hosts
 from survey.layout import coadd_path, tractor_path
 from survey.maskbits import MASK_BITS
@@ -174,7 +180,7 @@ def test_a_bad_brick_gives_a_reason_for_every_task_and_no_stamp(world, index, re
     assert world.cached[name]["reason"] == reason
     tasks = [row | {"brickname": name} for row in manifest_rows(world.hosts, TIER).to_pylist()]
     result = inject_brick(world.store, name, world.cached[name], tasks, TIER)
-    assert [row["task_id"] for row in result.metrics] == [task["task_id"] for task in tasks]
+    assert [row["task_id"] for row in result.metrics] == sorted(task["task_id"] for task in tasks)
     assert {row["quarantine_reason"] for row in result.metrics} == {reason}
     assert not any(row["cutout_ok"] or row["metrics_ok"] for row in result.metrics)
     assert all(row["magnification"] is None and row["psfsize_r"] is None for row in result.metrics)
@@ -245,6 +251,34 @@ def test_a_chunk_publishes_its_parts_and_again_changes_nothing(chunk_run):
     assert {item.key: store.get(item.key) for item in store.list("runs/")} == files
 
 
+def test_the_next_brick_and_no_other_is_read_while_one_is_worked_on(world, monkeypatch):
+    """Each cached file is fetched once; an error of the thread reaches the caller."""
+    read, fetched, started = [], Counter(), {name: threading.Event() for name in "abc"}
+
+    def reading(store, brick, *_):
+        read.append(brick)
+        started[brick].set()
+        return {brick: "no_psf"}
+
+    tasks = {name: [{"host_id": name}] for name in "abc"}
+    with monkeypatch.context() as patch:
+        patch.setattr(inject, "_read_brick", reading)
+        ahead = inject._read_ahead(world.store, {name: {} for name in "abc"}, tasks, TIER)
+        assert next(ahead) == (tasks["a"], {"a": "no_psf"})
+        assert started["b"].wait(10)
+        assert read == ["a", "b"]
+        assert [stamps for _, stamps in ahead] == [{"b": "no_psf"}, {"c": "no_psf"}]
+    good = world.names[0]
+    get = world.store.get
+    monkeypatch.setattr(world.store, "get", lambda key: fetched.update([key]) or get(key))
+    tasks = {good: manifest_rows(world.hosts, TIER).to_pylist()}
+    [(_, stamps)] = inject._read_ahead(world.store, world.cached, tasks, TIER)
+    assert all(isinstance(stamp, inject.HostStamp) for stamp in stamps.values())
+    assert sorted(fetched.values()) == [1] * 10
+    with pytest.raises(KeyError):
+        list(inject._read_ahead(world.store, {}, tasks, TIER))
+
+
 def test_raw_cutouts_are_stored_once_a_host(chunk_run):
     store, request, chunk = chunk_run
     inject_chunk(store, request, chunk)
@@ -282,22 +316,16 @@ def test_an_impossible_manifest_row_is_named_and_nothing_is_written(world, tmp_p
     assert not store.exists(request.layout.receipt(CACHE_PHASE, chunk.chunk_id))
 
 
-class Reader:
-    """A brick reader that gives one cutout, whatever is asked."""
-
-    def __init__(self, **changes):
-        n = 64
-        self.mask_bits = dict(MASK_BITS)
-        self.cutout = SimpleNamespace(
-            image=np.zeros((3, n, n), np.float32), invvar=np.ones((3, n, n), np.float32),
-            maskbits=np.zeros((n, n), np.int32), psfsize=np.array([1.4, 1.3, 1.2], np.float32),
-            psf_source=("map", "brick_mean", "map"), center=(0.05, -0.1),
-        )  # fmt: skip
-        for name, value in changes.items():
-            setattr(self.cutout, name, value)
-
-    def cut(self, ra, dec, n_pix):
-        return self.cutout
+def cutout(**changes):
+    """A cutout of blank sky, but for what is given."""
+    n = 64
+    parts = {
+        "image": np.zeros((3, n, n), np.float32), "invvar": np.ones((3, n, n), np.float32),
+        "maskbits": np.zeros((n, n), np.int32), "psfsize": np.array([1.4, 1.3, 1.2], np.float32),
+        "psf_source": ("map", "brick_mean", "map"), "center": (0.05, -0.1), "mask_bits": dict(MASK_BITS),
+        "brick": "0591m305", "ra": 59.1,
+    }  # fmt: skip
+    return SimpleNamespace(**parts | changes)
 
 
 def test_masks_count_and_masked_pixels_give_no_snr():
@@ -306,12 +334,24 @@ def test_masks_count_and_masked_pixels_give_no_snr():
     maskbits[:, :32] |= 1 << MASK_BITS["WISEM1"]
     invvar = np.ones((3, 64, 64), np.float32)
     invvar[2, 60:] = 0
-    stamp = _host_stamp(Reader(maskbits=maskbits, invvar=invvar), 0.0, 0.0, TIER)
+    stamp = _host_stamp(cutout(maskbits=maskbits, invvar=invvar), TIER)
     assert stamp.shared["bad_pixel_frac"] == 20 / 64
     assert stamp.shared["wise_brightmask_frac"] == 0.5
+    shares = {name: stamp.shared[f"mask_{name}_frac"] for name in MASK_COLUMNS}
+    assert {name: share for name, share in shares.items() if share} == {"bright": 0.25, "wisem1": 0.5}
     assert not stamp.good[:16].any()
     assert stamp.good[16:60].all()
     assert [stamp.shared[f"psf_source_{band}"] for band in BANDS] == ["map", "brick_mean", "map"]
+
+
+def test_the_mask_columns_are_the_surveys_bits_and_null_where_a_release_has_none():
+    assert tuple(name.lower() for name in MASK_BITS) == MASK_COLUMNS
+    dr9 = {name: bit for name, bit in MASK_BITS.items() if bit <= 13}
+    maskbits = np.full((64, 64), 1 << MASK_BITS["MEDIUM"], np.int32)
+    shared = _host_stamp(cutout(maskbits=maskbits, mask_bits=dr9), TIER).shared
+    assert shared["mask_medium_frac"] == 1
+    assert shared["mask_bright_frac"] == shared["bad_pixel_frac"] == 0
+    assert [shared[f"mask_{name}_frac"] for name in ("satur_i", "allmask_i", "sub_blob")] == [None] * 3
 
 
 @pytest.mark.parametrize(
@@ -323,4 +363,62 @@ def test_masks_count_and_masked_pixels_give_no_snr():
     ],
 )
 def test_a_host_without_a_usable_psf_is_quarantined(changes, reason):
-    assert _host_stamp(Reader(**changes), 0.0, 0.0, TIER) == reason
+    with pytest.raises(CutoutError) as caught:
+        _host_stamp(cutout(**changes), TIER)
+    assert caught.value.reason == reason
+
+
+def test_a_host_with_psf_images_gets_them_and_the_others_a_moffat(world, tmp_path):
+    """Two hosts, one of them with images of another width in each band, off their middle in g."""
+    tier = replace(TIER, psf=replace(TIER.psf, kind="image"))
+    rows = manifest_rows(world.hosts.slice(0, 2), TIER).to_pylist()
+    with_images, without = sorted({row["host_id"] for row in rows})
+    tasks = [row for host in (with_images, without) for row in rows if row["host_id"] == host][::16]
+    store = FolderStore(tmp_path)
+    cached = cache_brick(store, FolderSource(world.sky), world.names[0])
+    axis = (np.arange(63) - 31) * SCALE
+    stars = [
+        np.exp(-((axis - dx) ** 2 + axis[:, None] ** 2) / (2 * sigma**2))
+        for dx, sigma in ((0.5, 0.4), (0, 0.5), (0, 0.6))
+    ]
+    hdus = [
+        fits.ImageHDU(star / star.sum(), fits.Header({"BAND": b}))
+        for b, star in zip("grz", stars, strict=True)
+    ]
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(tmp_path / "psf.fits")
+    publish(store, coadd_psf_key(world.names[0], with_images), (tmp_path / "psf.fits").read_bytes())
+
+    got = inject_brick(store, world.names[0], cached, tasks, tier)
+    plain = inject_brick(store, world.names[0], cached, tasks, TIER)
+    assert [row["task_id"] for row in got.metrics] == sorted(task["task_id"] for task in tasks)
+    for row, other in zip(got.metrics, plain.metrics, strict=True):
+        if row["host_id"] == without:
+            assert row == other
+            continue
+        assert (row["psf_kind"], row["psf_beta"]) == ("image", None)
+        assert {row[f"psf_source_{band}"] for band in BANDS} == {"image"}
+        assert [row[f"psf_fwhm_used_{b}"] / 2.3548 for b in BANDS] == pytest.approx([0.4, 0.5, 0.6], rel=1e-3)
+        assert row["psfsize_g"] == other["psfsize_g"]
+        assert row["magnification"] == other["magnification"]
+    shift = {}
+    for name, result in (("image", got), ("plain", plain)):
+        stamps = [stamp for stamp in result.stamps if stamp["host_id"] == with_images]
+        added = [np.frombuffer(s["image"], "<f4") - np.frombuffer(s["raw_image"], "<f4") for s in stamps]
+        light = np.array(added).reshape(-1, 3, 64, 64).astype(float)[:, :2].sum(axis=2)
+        shift[name] = (light * np.arange(64) * SCALE).sum(axis=2) / light.sum(axis=2)
+    moved = shift["image"] - shift["plain"]  # of g and r, arcsec
+    assert moved[:, 0] == pytest.approx(0.5, abs=0.02)
+    assert moved[:, 1] == pytest.approx(0.0, abs=0.02)
+
+
+def test_psf_images_that_cannot_be_used_quarantine_their_host(world, tmp_path):
+    tier = replace(TIER, psf=replace(TIER.psf, kind="image"))
+    tasks = manifest_rows(world.hosts, TIER).to_pylist()[::48]
+    store = FolderStore(tmp_path)
+    cached = cache_brick(store, FolderSource(world.sky), world.names[0])
+    publish(store, coadd_psf_key(world.names[0], tasks[0]["host_id"]), b"<html>")
+    got = {row["host_id"]: row["quarantine_reason"] for row in inject_brick(
+        store, world.names[0], cached, tasks, tier
+    ).metrics}  # fmt: skip
+    assert got.pop(tasks[0]["host_id"]) == "bad_psf"
+    assert set(got.values()) == {None}

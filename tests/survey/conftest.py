@@ -1,6 +1,7 @@
 """What the survey's tests share: real data where it is there, and one small synthetic sky."""
 
-import os
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,10 @@ import numpy as np
 import pytest
 
 from survey.bricks import Brick, brick_at
+from survey.coadd import BrickReader, Cutout
+from survey.errors import CutoutError
+from survey.layout import PIXEL_SCALE
+from survey.psf import noise_equivalent_area
 from survey.sky import write_sky
 from survey.synthetic.conditions import Conditions, observe
 from survey.synthetic.pixels import BrickPixels, paint
@@ -39,18 +44,21 @@ def sky(tmp_path_factory: pytest.TempPathFactory) -> Sky:
     return Sky(folder, bricks)
 
 
-@pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder of real survey files; the test is skipped where there is none."""
-    beside = Path(__file__).parents[3] / "shared" / "data"
-    folder = Path(os.environ.get("DARKHALO_TEST_DATA", beside))
-    if not (folder / "desitarget_dr6").is_dir():
-        pytest.skip(f"no real survey data in {folder} (set DARKHALO_TEST_DATA)")
-    return folder
-
-
 SOUTH, NORTH = brick_at(150.1, 2.2), brick_at(180.0, 50.0)
 WIDE = 900
+
+
+def cut_many(
+    reader: BrickReader, positions: Sequence[tuple[float, float]], n_pix: int
+) -> list[Cutout | CutoutError]:
+    """Stamps in the order of their positions."""
+    found = dict(reader.cut_all(positions, n_pix))
+    return [found[index] for index in range(len(positions))]
+
+
+def point_source_depth(invvar: float, psfsize: float) -> float:
+    """5-sigma depth (AB) of a point source, from a pixel's 1/nmgy^2 and psfsize in arcsec."""
+    return 22.5 - 2.5 * math.log10(5 * math.sqrt(noise_equivalent_area(psfsize) / PIXEL_SCALE**2 / invvar))
 
 
 class Made(NamedTuple):

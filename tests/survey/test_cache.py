@@ -10,7 +10,7 @@ from moto import mock_aws
 from survey.cache import FolderSource, S3Source, fetch_brick, open_source
 from survey.coadd import BrickReader
 from survey.errors import BrickError, SurveyError, TransientError
-from survey.layout import brick_files, coadd_folder, coadd_path, sha256_path
+from survey.layout import RELEASES, brick_files, coadd_folder, coadd_path, sha256_path
 
 
 @pytest.fixture
@@ -177,7 +177,9 @@ def test_addresses(tmp_path):
     assert open_source(f"file://{tmp_path}").address("a") == f"{tmp_path}/a"
     with pytest.raises(SurveyError, match="no such folder"):
         open_source(str(tmp_path / "absent"))
-    with pytest.raises(SurveyError, match="portal cannot be read yet"):
-        open_source("https://portal.nersc.gov/cfs/cosmo/data/legacysurvey/dr10/south")
+    portal = open_source(RELEASES["dr10-south"])
+    assert portal.address("coadd/x").startswith(
+        "https://portal.nersc.gov/cfs/cosmo/data/legacysurvey/dr10/south/"
+    )
     with pytest.raises(SurveyError, match="unknown kind of source"):
         open_source("ftp://host/x")

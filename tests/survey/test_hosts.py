@@ -1,6 +1,9 @@
+from dataclasses import asdict
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from astropy import units
 from astropy.coordinates import SkyCoord
@@ -9,10 +12,22 @@ from astropy_healpix import HEALPix
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cli.hosts import hosts as hosts_command
 from survey.bricks import brick_at, brick_named
 from survey.errors import CatalogueError
-from survey.hosts import HOST_SCHEMA, HostCuts, region_of_brick, select_hosts
+from survey.host_files import read_hosts, write_hosts
+from survey.hosts import (
+    HOST_SCHEMA,
+    HostCuts,
+    HostRules,
+    Tally,
+    host_batches,
+    region_of_brick,
+    select_hosts,
+)
+from survey.known_lenses import DEFAULT_RADIUS_ARCSEC, KnownLenses, read_known_lenses
 from survey.layout import tractor_path
+from survey.maskbits import MASK_BITS
 
 SWEEPS = "desitarget_tables/sweep-3*.fits"
 
@@ -63,7 +78,7 @@ def test_real_tractor_rows_count_the_same_way(real_data):
 
 def test_reading_by_parts_changes_nothing(real_data):
     paths = sorted(real_data.glob(SWEEPS))
-    assert select_hosts(paths, rows_per_read=2).equals(select_hosts(paths))
+    assert select_hosts(paths, HostRules(rows_per_read=2)).equals(select_hosts(paths))
 
 
 def test_hosts_of_the_synthetic_sky(sky):
@@ -112,7 +127,7 @@ def test_a_value_that_is_no_number_names_file_row_column_and_mend(sky, tmp_path)
 
         path = copied(sky, tmp_path, plant)
         with pytest.raises(CatalogueError) as caught:
-            select_hosts([path], rows_per_read=5)
+            select_hosts([path], HostRules(rows_per_read=5))
         assert str(caught.value) == (
             f"{path}: row 11 (from 0), column {column} is nan; remove the row or fetch the file again"
         )
@@ -181,7 +196,7 @@ def test_files_that_are_no_catalogues(sky, tmp_path):
         select_hosts([tmp_path / "absent.fits"])
     path = tmp_path / "other.fits"
     path.write_text("<html>")
-    with pytest.raises(CatalogueError, match=r"other\.fits: cannot be read"):
+    with pytest.raises(CatalogueError, match=r"other\.fits: not a FITS file"):
         select_hosts([path])
     fits.BinTableHDU(np.rec.fromarrays([np.arange(3)], names=["ra"])).writeto(path, overwrite=True)
     with pytest.raises(CatalogueError, match="no column release, brickid"):
@@ -233,3 +248,86 @@ def test_regions_are_those_of_the_bricks_centre():
     assert region_of_brick(brick) == grid.skycoord_to_healpix(
         SkyCoord(brick.ra * units.deg, brick.dec * units.deg, frame="icrs")
     )
+
+
+def test_masked_sources_are_no_hosts(sky, tmp_path):
+    everything = select_hosts([sky.folder / tractor_path(sky.bricks[0].name)])
+    first, second = everything["host_id"].to_pylist()[:2]
+
+    def mask(rows):
+        for host, bit in ((first, "BRIGHT"), (second, "MEDIUM")):  # MEDIUM is no bad bit
+            rows["maskbits"][rows["objid"] == int(host.split("-")[2])] = 1 << MASK_BITS[bit]
+        return rows
+
+    left = select_hosts([copied(sky, tmp_path, mask)])["host_id"].to_pylist()
+    assert left == everything["host_id"].to_pylist()[1:]
+
+
+def test_hosts_near_known_lenses_are_left_out(sky):
+    """Three lenses: 11.9 arcsec east of a host, 12.1 arcsec north of another, on a third."""
+    paths = [sky.folder / tractor_path(brick.name) for brick in sky.bricks]
+    everything = select_hosts(paths)
+    rows = everything.to_pylist()
+    east = rows[0]["ra"] + 11.9 / 3600 / np.cos(np.radians(rows[0]["dec"])) - 360.0  # of another turn
+    lenses = KnownLenses(
+        [east, rows[7]["ra"], rows[12]["ra"]],
+        [rows[0]["dec"], rows[7]["dec"] + 12.1 / 3600, rows[12]["dec"]],
+    )
+    left = select_hosts(paths, HostRules(lenses=lenses))["host_id"].to_pylist()
+    gone = [row["host_id"] for row in rows if row["host_id"] not in left]
+    assert gone == [rows[0]["host_id"], rows[12]["host_id"]]
+
+
+def test_distances_across_the_origin_and_at_the_pole():
+    lenses = KnownLenses([0.001, 200.0], [0.0, 89.9999], radius_arcsec=8.0)
+    assert lenses.near([359.9991, 359.998, 20.0, 0.001], [0.0, 0.0, 89.99995, 0.01]).tolist() == [
+        True, False, True, False
+    ]  # fmt: skip
+    assert KnownLenses([], []).near([1.0], [2.0]).tolist() == [False]
+
+
+def test_the_default_radius_covers_a_stamp():
+    assert 64 * 0.262 * np.sqrt(2) / 2 < DEFAULT_RADIUS_ARCSEC < 64 * 0.262
+    [radius] = [option.default for option in hosts_command.params if option.name == "radius"]
+    assert radius == DEFAULT_RADIUS_ARCSEC
+
+
+def test_real_lenses_are_read(real_data):
+    lenses = read_known_lenses(real_data / "lens_catalogues/stein2022_training_lenses.tsv")
+    assert len(lenses) == 1615
+    assert lenses.near([17.48153, 310.35416 + 0.1], [4.160626, -55.245926]).tolist() == [True, False]
+
+
+def test_folders_of_hosts_are_those_of_the_table_by_degree(sky, tmp_path):
+    """Whatever the parts and however often: the same bytes; no file of the work is left."""
+    paths = [sky.folder / tractor_path(brick.name) for brick in sky.bricks]
+    expected = select_hosts(paths)
+    tally = write_hosts(paths, tmp_path / "a", HostRules())
+    assert tally.hosts == len(expected)
+    found = read_hosts(tmp_path / "a")
+    assert found.equals(expected)
+    groups = {path.parent.name.removeprefix("brick_group="): path for path in tmp_path.glob("a/*/*")}
+    assert set(groups) == {name[:3] for name in expected["brickname"].to_pylist()}
+    for group, path in groups.items():
+        assert all(name.startswith(group) for name in pq.read_table(path)["brickname"].to_pylist())
+    write_hosts(paths[::-1], tmp_path / "b", HostRules(rows_per_read=100))
+    for path in groups.values():
+        assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+    write_hosts(paths, tmp_path / "a", HostRules())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+    with pytest.raises(CatalogueError, match="holds something else"):
+        write_hosts(paths[1:], tmp_path / "a", HostRules())
+    with pytest.raises(CatalogueError, match="no brick_group="):
+        read_hosts(tmp_path)
+
+
+def test_every_row_is_counted_under_one_rule(sky):
+    paths = [sky.folder / tractor_path(brick.name) for brick in sky.healthy]
+    tally = Tally()
+    for number, path in enumerate(paths):
+        for _ in host_batches(number, path, HostRules(), tally):
+            pass
+    counts = asdict(tally)
+    rows = counts.pop("rows")
+    assert rows == sum(len(fits.getdata(path, 1)) for path in paths) == sum(counts.values())
+    assert tally.not_owned == len(paths)  # a neighbour's host in each

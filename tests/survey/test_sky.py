@@ -16,6 +16,7 @@ from survey.layout import BRICKS_TABLE, brick_files, coadd_path, parse_path, sha
 from survey.sky import FORMAT, write_sky
 from survey.synthetic.footprint import choose_bricks, galactic_latitude_deg, is_north
 from survey.synthetic.window import FULL_PIXELS, primary_mask, window_wcs
+from tests.survey.conftest import cut_many, point_source_depth
 
 SMALL = {"brick_pixels": 300, "hosts_per_brick": 2, "seed": 11}
 
@@ -179,7 +180,7 @@ def test_every_host_gets_its_stamp(sky):
         hosts = select_hosts([sky.folder / tractor_path(brick.name)]).to_pylist()
         assert len(hosts) >= 5
         with BrickReader(sky.folder, brick.name) as reader:
-            stamps = reader.cut_many([(host["ra"], host["dec"]) for host in hosts], 101)
+            stamps = cut_many(reader, [(host["ra"], host["dec"]) for host in hosts], 101)
         for host, stamp in zip(hosts, stamps, strict=True):
             assert isinstance(stamp, Cutout), stamp
             assert stamp.psf_source == ("map",) * 3
@@ -190,12 +191,16 @@ def test_every_host_gets_its_stamp(sky):
             where = np.array([column, row]) - 5 - np.array(stamp.center) / 0.262
             assert np.hypot(*where) < 1.6
             depth = 22.5 - 2.5 * np.log10(5 / np.sqrt([host[f"psfdepth_{b}"] for b in "grz"]))
-            assert stamp.depth == pytest.approx(depth, abs=0.35)
+            measured = [
+                point_source_depth(float(np.median(w[w > 0])), float(p))
+                for w, p in zip(stamp.invvar, stamp.psfsize, strict=True)
+            ]
+            assert measured == pytest.approx(depth, abs=0.35)
 
 
 def test_failing_bricks_fail_by_their_reason(sky, tmp_path):
     reasons = {}
-    for failure in ("missing_band", "truncated", "bailout"):
+    for failure in ("missing_band", "truncated"):
         brick = sky.failing(failure).name
         with pytest.raises(BrickError) as caught, BrickReader(sky.folder, brick):
             pass
@@ -210,14 +215,23 @@ def test_failing_bricks_fail_by_their_reason(sky, tmp_path):
         assert len(fetch_brick(FolderSource(sky.folder), sky.failing(failure).name, tmp_path)) == 10
 
 
+def test_stamps_that_the_survey_gave_up_on_are_refused_one_by_one(sky):
+    """BAILOUT covers the lower 80 % of the brick; a stamp that lies half on it still counts."""
+    with BrickReader(sky.folder, sky.failing("bailout").name) as reader:
+        places = [reader.wcs.to_sky(225.0, y) for y in (100.0, 357.0, 362.0, 400.0)]
+        stamps = cut_many(reader, places, 64)
+    assert [isinstance(stamp, Cutout) for stamp in stamps] == [False, False, True, True]
+    assert {stamp.reason for stamp in stamps[:2]} == {"bailout"}
+
+
 def test_a_half_covered_brick_loses_the_stamps_of_its_empty_half(sky):
     brick = sky.failing("half_covered").name
     hosts = select_hosts([sky.folder / tractor_path(brick)]).to_pylist()
     assert len(hosts) == 5
     with BrickReader(sky.folder, brick) as reader:
-        wcs = reader._coadds["maskbits", None].wcs
+        wcs = reader.wcs
         places = [wcs.to_sky(x, 220.0) for x in (100.0, 245.0, 350.0)]
-        covered, edge, empty = reader.cut_many(places, 64)
+        covered, edge, empty = cut_many(reader, places, 64)
     assert isinstance(covered, Cutout)
     assert covered.psf_source == ("map",) * 3
     assert isinstance(edge, Cutout)

@@ -9,13 +9,15 @@ from scipy.special import gammaincinv, j0
 from survey.bricks import brick_at
 from survey.layout import BANDS, PIXEL_SCALE, coadd_path
 from survey.maskbits import CARD_OF_NAME, MASK_BITS, bits_from_header
-from survey.psf import moffat_fwhm_per_psfsize, point_source_depth
+from survey.openfile import open_coadd
+from survey.psf import moffat_fwhm_per_psfsize
 from survey.synthetic.conditions import CHI_STD, observe
 from survey.synthetic.noise import autocorrelation, bass_kernel, correlated_noise, decam_kernel
 from survey.synthetic.pixels import paint
 from survey.synthetic.profiles import moffat_transform, sersic_b, sersic_transform
 from survey.synthetic.render import Painter, Source
-from tests.survey.conftest import SOUTH, WIDE, Made, make
+from survey.synthetic.writer import BrickPlan, brick_contents
+from tests.survey.conftest import SOUTH, WIDE, Made, make, point_source_depth
 
 # 1. codecs, layout, cards
 
@@ -23,6 +25,30 @@ from tests.survey.conftest import SOUTH, WIDE, Made, make
 def raw_header(sky, kind, band=None, hdu=1):
     path = sky.folder / coadd_path(kind, sky.bricks[0].name, band)
     return fits.open(path, disable_image_compression=True)[hdu].header
+
+
+def test_the_files_hold_what_was_painted(tmp_path):
+    """Noise, stars and steps are measured below on painted pixels: the files give them back.
+
+    Image to half a step of 1e-4, invvar to a third of its own jitter, the rest exactly; what is exactly 0
+    stays so, and nothing else becomes 0.
+    """
+    contents = brick_contents(BrickPlan(SOUTH, 450, 12, 3))
+    made = make(SOUTH, 450)
+    for band in BANDS:
+        for kind in ("image", "invvar", "psfsize"):
+            painted = getattr(made.pixels, kind)[band]
+            found = open_coadd(contents[coadd_path(kind, SOUTH.name, band)], kind, kind).read()
+            assert np.array_equal(found == 0, painted == 0), (band, kind)
+            if kind == "image":
+                assert np.abs(found - painted).max() <= 0.5001e-4
+            elif kind == "psfsize":
+                assert np.array_equal(found, painted)
+            else:
+                jitter = np.std(np.diff(painted[:, 100:140], axis=0)) / np.sqrt(2)
+                assert np.std(found - painted) < jitter / 3
+    mask = open_coadd(contents[coadd_path("maskbits", SOUTH.name)], "maskbits", "maskbits").read()
+    assert np.array_equal(mask, made.pixels.maskbits)
 
 
 @pytest.mark.parametrize("kind", ["image", "invvar", "psfsize", "maskbits"])

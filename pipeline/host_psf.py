@@ -1,0 +1,55 @@
+"""The PSF of a host's stamp: the Moffat (or Gaussian) of the survey's psfsize there, or a user's images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from physics import Psf
+from physics.render import MAX_FWHM_STAMPS, MIN_FWHM_PIXELS
+from pipeline.schema import BANDS
+from pipeline.storage import coadd_psf_key, coadd_psf_prefix
+from pipeline.store import Store
+from pipeline.tier import Tier
+from survey.coadd import Cutout
+from survey.errors import CutoutError
+from survey.layout import PIXEL_SCALE
+from survey.psf_images import read_coadd_psf
+
+
+def images_of_hosts(store: Store, brick: str, tier: Tier) -> Callable[[str], np.ndarray | None]:
+    """How to get the user's PSF images of a host, in a tier that takes them; None where there are none."""
+    if tier.psf.kind != "image":
+        return lambda host_id: None
+    there = {item.key for item in store.list(coadd_psf_prefix(brick))}
+
+    def images_of(host_id: str) -> np.ndarray | None:
+        key = coadd_psf_key(brick, host_id)
+        return read_coadd_psf(store.get(key), store.uri(key)) if key in there else None
+
+    return images_of
+
+
+def psf_of_host(cutout: Cutout, tier: Tier, images: np.ndarray | None) -> tuple[Psf, dict[str, Any]]:
+    """The PSF of a host, and the columns that say what it is."""
+    if images is not None:
+        try:
+            psf, kind = Psf.from_images(images, PIXEL_SCALE), "image"
+        except ValueError as error:
+            raise CutoutError("bad_psf", f"{cutout.brick}: PSF at ra={cutout.ra}: {error}") from error
+    elif "none" in cutout.psf_source:
+        raise CutoutError("no_psf", f"{cutout.brick}: no psfsize in some band for ra={cutout.ra}")
+    else:
+        kind = "gaussian" if tier.psf.kind == "gaussian" else "moffat"
+        psf = Psf.from_psfsize(tuple(cutout.psfsize), kind=kind, beta=tier.psf.beta)
+    low, high = MIN_FWHM_PIXELS * PIXEL_SCALE, MAX_FWHM_STAMPS * tier.n_pix * PIXEL_SCALE
+    if not all(low <= fwhm <= high for fwhm in psf.fwhm):  # the renderer is not tested for it
+        raise CutoutError("psf_out_of_range", f"{cutout.brick}: FWHM {psf.fwhm} arcsec at ra={cutout.ra}")
+    return psf, {
+        **{f"psf_source_{b}": kind if kind == "image" else cutout.psf_source[i] for i, b in enumerate(BANDS)},
+        **{f"psf_fwhm_used_{b}": float(psf.fwhm[i]) for i, b in enumerate(BANDS)},
+        "psf_kind": kind,
+        "psf_beta": None if kind == "image" else tier.psf.beta,
+    }

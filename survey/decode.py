@@ -1,0 +1,161 @@
+"""Pixels of single tiles of a compressed image, bit for bit those that astropy and cfitsio give.
+
+FITS standard 4.0, sections 10.2 (quantisation) and 10.4 (codecs). The codecs are cfitsio's own, compiled into
+astropy, which keeps them private: the locked version and `tests/survey/test_decode.py`, which compares every
+codec with astropy's public reading, guard that. They let other threads run.
+"""
+
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from astropy.io.fits.hdu.compressed._compression import (
+    decompress_hcompress_1_c,
+    decompress_rice_1_c,
+    unquantize_float_c,
+)
+from numpy.typing import NDArray
+
+from survey.errors import BrickError
+from survey.tiles import STORAGE, TiledImage
+
+_TYPES: dict[str, type[np.generic]] = {
+    "8": np.uint8,
+    "16": np.int16,
+    "32": np.int32,
+    "-32": np.float32,
+}
+_DITHER = {"NO_DITHER": 0, "SUBTRACTIVE_DITHER_1": 1, "SUBTRACTIVE_DITHER_2": 2}
+_CODECS = {"RICE_1": "RICE_1", "RICE_ONE": "RICE_1", "GZIP_1": "GZIP_1", "HCOMPRESS_1": "HCOMPRESS_1"}
+_GZIP = 31
+"""zlib's name for the gzip format."""
+
+
+class TileDecoder:
+    """Decode the tiles of one image.
+
+    Parameters
+    ----------
+    image : TiledImage
+        Its layout.
+    path : object
+        What errors call the file.
+
+    Raises
+    ------
+    BrickError
+        reason "bad_layout" for a codec or a number format that the survey does not use.
+    """
+
+    def __init__(self, image: TiledImage, path: object) -> None:
+        cards = image.span.cards
+        codec, bits = cards.get("ZCMPTYPE", ""), cards.get("ZBITPIX", "")
+        method = cards.get("ZQUANTIZ", "NO_DITHER")
+        quantised = bits == "-32" and image.steps is not None
+        if (
+            codec not in _CODECS
+            or bits not in _TYPES
+            or (quantised and method not in _DITHER)
+            or _scaled(cards)
+        ):
+            found = f"compressed by {codec!r} ({method}), BITPIX {bits!r}, BZERO or BSCALE {_scaled(cards)}"
+            message = f"{found}: the survey has no such coadd; fetch it again"
+            raise BrickError("bad_layout", path, message)
+        self._image, self._path = image, path
+        self._codec = _CODECS[codec]
+        self.type = np.dtype(_TYPES[bits])
+        self._dither = _DITHER[method] if quantised else 0
+        self._seed = int(cards.get("ZDITHER0", "0"))
+        self._quantised = quantised
+        self._settings = _settings(cards)
+
+    def decode(self, tile: int, content: bytes) -> NDArray[Any]:
+        """Give the pixels of a tile, (rows, columns), in the machine's byte order.
+
+        Parameters
+        ----------
+        tile : int
+            Its number.
+        content : bytes
+            Its bytes in the file.
+
+        Raises
+        ------
+        BrickError
+            reason "absent_tile" if the file has no bytes of it, "corrupt" if they cannot be decoded or a
+            pixel is not finite.
+        """
+        if not content:
+            message = f"tile {tile} is not in this file; stage the brick again for all of its hosts"
+            raise BrickError("absent_tile", self._path, message)
+        top, bottom, left, right = self._image.box_of(tile)
+        shape = (bottom - top, right - left)
+        try:
+            pixels = self._pixels(tile, content, shape)
+        except Exception as error:  # the codecs raise errors of many kinds
+            raise BrickError(
+                "corrupt", self._path, f"tile {tile} cannot be decoded ({error}); fetch it again"
+            ) from error
+        if self.type.kind == "f" and not np.isfinite(pixels).all():
+            raise BrickError("corrupt", self._path, "holds pixels that are not finite; fetch it again")
+        return pixels
+
+    def _pixels(self, tile: int, content: bytes, shape: tuple[int, int]) -> NDArray[Any]:
+        image = self._image
+        if image.storage[tile] != STORAGE.index("COMPRESSED_DATA"):  # a float tile that no quantisation suits
+            raw = (
+                content
+                if STORAGE[image.storage[tile]] == "UNCOMPRESSED_DATA"
+                else zlib.decompress(content, _GZIP)
+            )
+            return _big_endian(raw, self.type).reshape(shape)
+        numbers = self._numbers(content, shape)
+        if image.steps is None or not self._quantised:
+            return numbers.reshape(shape).astype(self.type, copy=False)
+        scale, zero = float(image.steps[0][tile]), float(image.steps[1][tile])
+        if self._dither:
+            found = unquantize_float_c(
+                numbers.tobytes(), tile + self._seed, numbers.size, scale, zero, self._dither, 0, 0, 0.0,
+                numbers.itemsize,
+            )  # fmt: skip
+            pixels = np.frombuffer(found, dtype=np.float32)
+        else:
+            pixels = (numbers * scale + zero).astype(np.float32)
+        if image.blank is not None:
+            pixels = np.where(numbers == image.blank[tile], np.float32(np.nan), pixels)
+        return pixels.reshape(shape)
+
+    def _numbers(self, content: bytes, shape: tuple[int, int]) -> NDArray[Any]:
+        """Give what the codec holds, flat: pixels, or steps of the quantisation."""
+        size = shape[0] * shape[1]
+        if self._codec == "RICE_1":
+            width = self._settings["BYTEPIX"]
+            raw = decompress_rice_1_c(content, self._settings["BLOCKSIZE"], width, size)
+            return np.frombuffer(raw, dtype=f"i{width}", count=size)
+        if self._codec == "HCOMPRESS_1":
+            raw = decompress_hcompress_1_c(
+                content, *shape, self._settings["SCALE"], self._settings["SMOOTH"], 8
+            )
+            return np.frombuffer(raw, dtype=np.int32, count=size)
+        raw = zlib.decompress(content, _GZIP)
+        kind = np.dtype(np.int32) if self._quantised else self.type
+        return _big_endian(raw, np.dtype(f"{kind.kind}{len(raw) // size}"))
+
+
+def _big_endian(raw: bytes, kind: np.dtype[Any]) -> NDArray[Any]:
+    return np.frombuffer(raw, dtype=kind.newbyteorder(">")).astype(kind.newbyteorder("="))
+
+
+def _scaled(cards: Mapping[str, str]) -> bool:
+    return float(cards.get("BSCALE", "1")) != 1.0 or float(cards.get("BZERO", "0")) != 0.0
+
+
+def _settings(cards: Mapping[str, str]) -> dict[str, int]:
+    """Read the codec's settings, ZNAMEn and ZVALn."""
+    settings = {"BLOCKSIZE": 32, "BYTEPIX": 4, "SCALE": 0, "SMOOTH": 0}
+    number = 1
+    while f"ZNAME{number}" in cards:
+        settings[cards[f"ZNAME{number}"].upper()] = int(float(cards[f"ZVAL{number}"]))
+        number += 1
+    return settings

@@ -1,0 +1,114 @@
+"""A host catalogue as a folder of Parquet files, from any number of sweeps, in bounded memory.
+
+    <folder>/brick_group=031/part-00000.parquet
+
+A group is the first three characters of the brick names: a degree of right ascension, as the survey groups
+its bricks. What is found in each sweep is put aside by group; then each group is sorted, checked and written.
+"""
+
+import filecmp
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from survey.errors import CatalogueError
+from survey.hosts import HostRules, Tally, checked_hosts, host_batches
+
+PART = "part-00000.parquet"
+
+
+def write_hosts(
+    paths: Sequence[Path],
+    folder: Path,
+    rules: HostRules,
+    *,
+    progress: Callable[[], None] = lambda: None,
+) -> Tally:
+    """Select hosts from sweep or tractor files into a folder, which appears whole or not at all.
+
+    The same files and rules give the same bytes; a folder that holds them already is kept.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Catalogue files.
+    folder : Path
+        To be made.
+    rules : HostRules
+        What is a host.
+    progress : callable
+        Called after each file.
+
+    Returns
+    -------
+    Tally
+        How many rows were read, kept, and left out by each rule.
+
+    Raises
+    ------
+    CatalogueError
+        As `survey.hosts.select_hosts`; if there is no host at all; or if the folder holds something else.
+    """
+    scratch = folder.with_name(f".{folder.name}.writing-{os.getpid()}")
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        tally = _put_aside(paths, scratch / "found", rules, progress)
+        for group in sorted((scratch / "found").iterdir()) if tally.hosts else []:
+            found = pa.concat_tables([pq.read_table(part) for part in sorted(group.iterdir())])
+            target = scratch / "hosts" / group.name / PART
+            target.parent.mkdir(parents=True)
+            pq.write_table(checked_hosts(found, paths), target, compression="zstd")
+        if not tally.hosts:
+            raise CatalogueError(f"{paths[0]}: no host in {tally.rows:,} rows of {len(paths)} files; {tally}")
+        _put_in_place(scratch / "hosts", folder)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return tally
+
+
+def read_hosts(folder: Path) -> pa.Table:
+    """Read a folder that `write_hosts` wrote, sorted by brickname and host_id.
+
+    Raises
+    ------
+    CatalogueError
+        If it holds no such files.
+    """
+    parts = sorted(folder.glob(f"brick_group=*/{PART}"))
+    if not parts:
+        raise CatalogueError(f"{folder}: no brick_group=*/{PART} in it; give a folder of `darkhalo hosts`")
+    try:
+        return pa.concat_tables([pq.ParquetFile(part).read(use_threads=False) for part in parts])
+    except pa.ArrowInvalid as error:
+        raise CatalogueError(f"{folder}: {error}; write it again with `darkhalo hosts`") from error
+
+
+def _put_aside(paths: Sequence[Path], found: Path, rules: HostRules, progress: Callable[[], None]) -> Tally:
+    """Write what each file holds to found/brick_group=AAA/<number>-<part>.parquet."""
+    tally = Tally()
+    for number, path in enumerate(paths):
+        for part, batch in enumerate(host_batches(number, path, rules, tally)):
+            groups = pc.utf8_slice_codeunits(batch["brickname"], 0, 3)
+            for group in pc.unique(groups).to_pylist():
+                target = found / f"brick_group={group}" / f"{number:06d}-{part:06d}.parquet"
+                target.parent.mkdir(parents=True, exist_ok=True)
+                pq.write_table(pa.Table.from_batches([batch.filter(pc.equal(groups, group))]), target)
+        progress()
+    return tally
+
+
+def _put_in_place(made: Path, folder: Path) -> None:
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        made.rename(folder)
+        return
+    ours, theirs = (
+        sorted(p.relative_to(top) for p in top.rglob("*") if p.is_file()) for top in (made, folder)
+    )
+    if ours != theirs or not all(filecmp.cmp(made / name, folder / name, shallow=False) for name in ours):
+        raise CatalogueError(f"{folder}: holds something else; remove it or give another folder")

@@ -1,0 +1,90 @@
+"""Positions of known lenses, so that nothing is injected on a real one."""
+
+import csv
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial import cKDTree
+
+from survey.errors import CatalogueError
+
+DEFAULT_RADIUS_ARCSEC = 12.0
+"""Half of the diagonal of a 64-pixel stamp (11.9"): a lens further off is on no pixel of the host's stamp."""
+
+
+class KnownLenses:
+    """Known lenses and the distance to keep from them.
+
+    Parameters
+    ----------
+    ra, dec : array_like
+        Degrees.
+    radius_arcsec : float
+        Hosts this near, or nearer, are too near.
+    """
+
+    def __init__(self, ra: ArrayLike, dec: ArrayLike, radius_arcsec: float = DEFAULT_RADIUS_ARCSEC) -> None:
+        self._tree = cKDTree(_unit_vectors(ra, dec))
+        self._chord = 2.0 * math.sin(math.radians(radius_arcsec / 3600.0) / 2.0)
+
+    def __len__(self) -> int:
+        return int(self._tree.n)
+
+    def near(self, ra: ArrayLike, dec: ArrayLike) -> NDArray[np.bool_]:
+        """Say which positions (degrees) are too near to a lens, across RA = 0 and at the poles too."""
+        points = _unit_vectors(ra, dec)
+        if not len(self) or not len(points):
+            return np.zeros(len(points), dtype=np.bool_)
+        distance, _ = self._tree.query(points)
+        return np.asarray(distance <= self._chord, dtype=np.bool_)
+
+
+def read_known_lenses(path: Path, radius_arcsec: float = DEFAULT_RADIUS_ARCSEC) -> KnownLenses:
+    """Read a table of known lenses.
+
+    Parameters
+    ----------
+    path : Path
+        Text with a line of column names, separated by commas or tabs, of which `ra` and `dec` (either case,
+        degrees) are used.
+    radius_arcsec : float
+        See `KnownLenses`.
+
+    Raises
+    ------
+    CatalogueError
+        If the file cannot be read, lacks a column, or a position is none.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CatalogueError(f"{path}: cannot be read ({error}); give a CSV of positions") from error
+    head = lines[0] if lines else ""
+    rows = list(csv.reader(lines, delimiter="\t" if "\t" in head else ","))
+    names = [name.strip().lower() for name in rows[0]] if rows else []
+    for name in ("ra", "dec"):
+        if name not in names:
+            raise CatalogueError(f"{path}: no column {name}; its first line must name ra and dec (degrees)")
+    columns = names.index("ra"), names.index("dec")
+    filled = [(number, row) for number, row in enumerate(rows[1:], 2) if any(row)]
+    positions = [_position(path, number, row, columns) for number, row in filled]
+    ra, dec = np.array(positions, dtype=np.float64).reshape(-1, 2).T
+    return KnownLenses(ra, dec, radius_arcsec)
+
+
+def _position(path: Path, number: int, row: list[str], columns: tuple[int, int]) -> tuple[float, float]:
+    try:
+        ra, dec = (float(row[column]) for column in columns)
+    except (ValueError, IndexError):
+        ra = dec = math.nan
+    if not (-360.0 <= ra <= 360.0 and -90.0 <= dec <= 90.0):
+        given = ", ".join(row[column] if column < len(row) else "nothing" for column in columns)
+        raise CatalogueError(f"{path}: line {number}: ra, dec are {given}; give degrees, or remove the line")
+    return ra, dec
+
+
+def _unit_vectors(ra: ArrayLike, dec: ArrayLike) -> NDArray[np.float64]:
+    a, d = (np.radians(np.asarray(v, dtype=np.float64)) for v in (ra, dec))
+    return np.stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)], axis=-1)

@@ -1,0 +1,106 @@
+"""`darkhalo cache`, and runs whose sky is a portal."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pyarrow.dataset as ds
+import pytest
+
+from cli import skies
+from tests.cli.conftest import darkhalo
+from tests.survey.portal import Portal
+
+pytestmark = pytest.mark.xdist_group("runs")
+
+
+@pytest.fixture
+def sky(good_run, workspace) -> Path:
+    """The sky of the good run: what a portal would hold."""
+    assert good_run.code in (0, 3), good_run.err
+    (folder,) = (workspace / "sky").glob("synthetic-3x*")
+    return folder
+
+
+@pytest.fixture
+def hosts(sky, tmp_path) -> Path:
+    path = tmp_path / "hosts.parquet"
+    path.write_bytes(skies.host_catalogue(sky.as_uri()))
+    return path
+
+
+def cache(portal: Portal, hosts: Path, workspace: Path, *more: str):
+    return darkhalo(
+        "cache", "debug", "--bricks", 3, "--sky", portal.address, "--hosts", hosts,
+        "--workspace", workspace, "--json", *more,
+    )  # fmt: skip
+
+
+def stamps(run_dir: str):
+    table = ds.dataset(Path(run_dir) / "stamps", format="parquet", partitioning="hive").to_table()
+    return table.drop_columns(["run_id"]).sort_by("task_id")
+
+
+def test_a_cached_portal_gives_the_stamps_of_the_sky_itself(sky, hosts, good_run, tmp_path):
+    with Portal(sky) as portal:
+        first = cache(portal, hosts, tmp_path / "w", "--staging", "ranges")
+        assert first.code == 0, first.err
+        assert first.json["bricks"] == 3
+        assert first.json["quarantined"] == []
+        assert sum(first.json["files_verified_by"].values()) == 30
+        assert "4b: 3 of 3 bricks" in first.err
+        portal.seen.clear()
+        again = cache(portal, hosts, tmp_path / "w", "--staging", "ranges")
+        assert (again.code, again.json["cached_before"], again.json["fetched_bytes"]) == (0, 3, 0)
+        ran = darkhalo(
+            "run", "debug", "--bricks", 3, "--sky", portal.address, "--hosts", hosts,
+            "--staging", "ranges", "--workspace", tmp_path / "w", "--json",
+        )  # fmt: skip
+        assert ran.code == good_run.code, ran.err
+        assert portal.seen == []
+    assert stamps(ran.json["run_dir"]).equals(stamps(good_run.json["run_dir"]))
+
+
+def test_a_brick_that_is_not_there_is_a_finding(sky, hosts, tmp_path):
+    spoiled = tmp_path / "sky"
+    shutil.copytree(sky, spoiled)
+    gone = sorted((spoiled / "coadd").glob("*/*"))[0]
+    shutil.rmtree(gone)
+    with Portal(spoiled) as portal:
+        answer = cache(portal, hosts, tmp_path / "w")
+    assert answer.code == 0, answer.err
+    (row,) = answer.json["quarantined"]
+    assert (row["brick"], row["reason"]) == (gone.name, "not_found")
+
+
+def test_a_portal_that_is_away_is_exit_1_and_one_line(sky, hosts, tmp_path):
+    with Portal(sky) as portal:
+        portal.retry_after = "7200"
+        portal.fail_with = lambda *_: "429"
+        answer = cache(portal, hosts, tmp_path / "w")
+        assert answer.code == 1
+        assert answer.out == ""
+        (line,) = answer.err.splitlines()
+        assert "asks to come back in 7200 s; " in line
+        assert "run it again, what is cached stays" in line
+        portal.fail_with = lambda *_: None
+        assert cache(portal, hosts, tmp_path / "w").code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--sky", "http://portal.nersc.gov/dr10/south"), "plain http can be altered on its way"),
+        (("--sky", "https://127.0.0.1:1/dr10/south"), "make a host catalogue with darkhalo hosts"),
+        (("--sky", "dr10-south"), "make a host catalogue with darkhalo hosts"),
+        (("--staging", "half"), "'half' is not one of 'auto', 'whole', 'ranges'"),
+        (("--sky", "/nowhere"), "--sky /nowhere: no such folder"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, message, tmp_path):
+    answer = darkhalo("cache", "debug", *arguments, cwd=tmp_path)
+    assert answer.code == 2
+    assert message in answer.err
+    assert answer.err.count("\n") == 1, answer.err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,315 @@
+"""Phase 4b against a portal on a real socket: what is cached, what is counted, what happens again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.events import CACHE_PHASE, ChunkRecord, RunRequest
+from pipeline.inject import inject_brick
+from pipeline.manifest import manifest_rows
+from pipeline.parquet import read, to_bytes
+from pipeline.schema import HOSTS, MANIFEST
+from pipeline.staging import Tally, cache_chunk, stage_chunk
+from pipeline.storage import cache_key, cached_brick_key
+from pipeline.store import FolderStore, get_json, publish
+from pipeline.tier import load_tier
+from survey import web
+from survey.errors import SurveyError, TransientError
+from survey.hosts import select_hosts
+from survey.layout import coadd_folder, coadd_path, sha256_path, tractor_path
+from survey.sky import write_sky
+from survey.sources import open_source
+from tests.survey.portal import FAULTS, Portal
+
+TIER = load_tier("debug")
+
+
+class World(NamedTuple):
+    folder: Path
+    names: list[str]
+    manifest: bytes
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> World:
+    """Four bricks and the manifest of their hosts."""
+    folder = tmp_path_factory.mktemp("sky")
+    bricks = write_sky(folder, 4, brick_pixels=700, seed=21, hosts_per_brick=2)
+    hosts = select_hosts([folder / tractor_path(brick.name) for brick in bricks])
+    hosts = read(to_bytes(hosts.replace_schema_metadata(None)), HOSTS, "hosts")
+    return World(folder, [brick.name for brick in bricks], to_bytes(manifest_rows(hosts, TIER)))
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch) -> None:
+    """Defaults that tests can wait for."""
+    hasty = web.Manners(first_pause=0.001, longest_pause=0.01, stall_timeout=1.0)
+    monkeypatch.setattr(web, "Manners", lambda: hasty)
+
+
+@pytest.fixture
+def world(made, tmp_path) -> World:
+    """The same bricks, but the last has no image in r."""
+    folder = tmp_path / "sky"
+    shutil.copytree(made.folder / "coadd", folder / "coadd")
+    (folder / coadd_path("image", made.names[-1], "r")).unlink()
+    return made._replace(folder=folder)
+
+
+def chunk_of(world: World, store: FolderStore, sky: str, staging: str | None = None, run_id: str = "a-run"):
+    request = RunRequest("debug", run_id, "hosts/x.parquet", sky, staging=staging)
+    chunk = ChunkRecord("train-00000", "train", 0, tuple(world.names), 1)
+    publish(store, request.layout.partition(MANIFEST.name, "train").part(0), world.manifest)
+    return request, chunk
+
+
+def stage(world, store, sky, staging=None, run_id="a-run"):
+    request, chunk = chunk_of(world, store, sky, staging, run_id)
+    counts = cache_chunk(store, request, chunk)
+    return counts, get_json(store, request.layout.receipt(CACHE_PHASE, chunk.chunk_id))["bricks"]
+
+
+def check_cached(store: FolderStore, bricks) -> None:
+    """Every object of the cache is what its key says, and what the records say."""
+    for record in bricks.values():
+        for path, file in record.get("files", {}).items():
+            content = store.get(cache_key(path, file["sha256"]))
+            assert hashlib.sha256(content).hexdigest() == file["sha256"]
+            assert len(content) == file["bytes"]
+    assert not [path for path in store.root.rglob("*") if path.name.startswith(".") or ".part" in path.name]
+
+
+def test_a_chunk_is_cached_and_a_bad_brick_is_a_row_with_its_reason(world, store):
+    with Portal(world.folder) as portal:
+        counts, bricks = stage(world, store, portal.address, "whole")
+        assert portal.most_at_once <= web.Manners().connections
+    check_cached(store, bricks)
+    bad = world.names[-1]
+    name = Path(coadd_path("image", bad, "r")).name
+    assert bricks[bad] == {"reason": "missing_band", "file": name}
+    assert counts["bricks"] == 4
+    assert counts["quarantined_bricks"] == 1
+    assert counts["files_verified_by"] == {"sha256": 30}
+    assert counts["saved_bytes"] == 0
+
+
+def test_a_second_run_fetches_nothing(world, store):
+    with Portal(world.folder) as portal:
+        _, first = stage(world, store, portal.address)
+        portal.seen.clear()
+        counts, second = stage(world, store, portal.address, run_id="another")
+        assert second == first
+        assert counts["cached_before"] == 4
+        assert counts["fetched_bytes"] == 0
+        assert portal.seen == []
+
+
+def test_a_brick_that_was_mended_is_taken_when_asked_for_again(world, store, made):
+    brick, path = world.names[-1], coadd_path("image", world.names[-1], "r")
+    with Portal(world.folder) as portal:
+        stage(world, store, portal.address)
+        request, chunk = chunk_of(world, store, portal.address, run_id="another")
+        source = open_source(portal.address)
+        still = stage_chunk(store, source, request, chunk, Tally(), retry_bad=True)
+        assert still[brick]["reason"] == "missing_band"
+        shutil.copyfile(made.folder / path, world.folder / path)
+        _, pinned = stage(world, store, portal.address, run_id="pinned")
+        assert pinned == still
+        mended = stage_chunk(store, source, request, chunk, Tally(), retry_bad=True)
+        assert "files" in mended[brick]
+        _, bricks = stage(world, store, portal.address, run_id="mended")
+    assert bricks == mended
+    check_cached(store, bricks)
+
+
+def test_a_portal_in_maintenance_is_not_pinned(world, store):
+    with Portal(world.folder) as portal:
+        portal.fail_with = lambda method, path, number: "page"
+        _, bricks = stage(world, store, portal.address)
+        assert {record["reason"] for record in bricks.values()} == {"web_page"}
+        portal.fail_with = lambda *_: None
+        _, bricks = stage(world, store, portal.address, run_id="another")
+    assert sum("files" in record for record in bricks.values()) == 3
+
+
+def test_a_replaced_brick_stays_the_one_that_was_pinned(world, store):
+    with Portal(world.folder) as portal:
+        _, first = stage(world, store, portal.address)
+        for name in world.names:
+            shutil.rmtree(world.folder / coadd_folder(name))
+        _, second = stage(world, store, portal.address, run_id="another")
+    assert {name: second[name] for name in world.names[:3]} == {name: first[name] for name in world.names[:3]}
+
+
+def test_a_cache_that_lost_a_file_fetches_the_brick_again(world, store):
+    with Portal(world.folder) as portal:
+        _, first = stage(world, store, portal.address)
+        path, file = next(iter(first[world.names[1]]["files"].items()))
+        (store.root / cache_key(path, file["sha256"])).unlink()
+        counts, second = stage(world, store, portal.address, run_id="another")
+    assert second == first
+    assert counts["cached_before"] == 3
+    check_cached(store, second)
+
+
+def test_every_kind_of_fault_and_nothing_is_lost(world, store):
+    """One request in five fails, each in its way; the same bytes arrive as from the folder."""
+
+    def fail(method: str, path: str, number: int) -> str | None:
+        draw = int.from_bytes(hashlib.sha256(f"{method}{path}{number}".encode()).digest()[:4], "big")
+        return FAULTS[draw // 5 % len(FAULTS)] if draw % 5 == 0 else None
+
+    with Portal(world.folder) as portal:
+        portal.fail_with = fail
+        _, bricks = stage(world, store, portal.address, "whole")
+        assert len(portal.seen) > len({(method, path) for method, path, _ in portal.seen}) + 10
+    _, local = stage(world, FolderStore(store.root.parent / "local"), world.folder.as_uri())
+    assert bricks == local
+    check_cached(store, bricks)
+
+
+def test_a_portal_that_goes_down_midway_leaves_what_is_whole(world, store):
+    brick = world.names[2]
+
+    def fail(method: str, path: str, number: int) -> str | None:
+        return "503" if brick in path and "invvar-r" in path and method == "GET" else None
+
+    with Portal(world.folder) as portal:
+        portal.fail_with = fail
+        request, chunk = chunk_of(world, store, portal.address)
+        with pytest.raises(TransientError, match="invvar-r.*1 of 4 bricks failed for now: run it again"):
+            cache_chunk(store, request, chunk)
+        assert not store.exists(request.layout.receipt(CACHE_PHASE, chunk.chunk_id))
+        cached = {path.parent.name for path in (store.root / "cache" / "bricks").rglob("*.json")}
+        assert cached == {*world.names[:2], world.names[3]}
+        portal.fail_with = lambda *_: None
+        portal.seen.clear()
+        counts = cache_chunk(store, request, chunk)
+        assert counts["cached_before"] == 3
+        assert {Path(path).parent.name for _, path, _ in portal.seen} == {brick}
+
+
+def test_a_portal_that_is_down_is_not_asked_for_every_brick(world, store):
+    with Portal(world.folder) as portal:
+        portal.fail_with = lambda *_: "503"
+        request, _ = chunk_of(world, store, portal.address, "whole")
+        many = ChunkRecord("train-00000", "train", 0, tuple(f"{i:04d}p020" for i in range(50)), 1)
+        with pytest.raises(TransientError, match=r"status 503; \d of 50 bricks failed"):
+            cache_chunk(store, request, many)
+        assert len({Path(path).parent.name for _, path, _ in portal.seen}) < 10
+
+
+def test_a_portal_that_refuses_is_bad_input(world, store):
+    with Portal(world.folder) as portal:
+        portal.fail_with = lambda *_: "403"
+        request, chunk = chunk_of(world, store, portal.address)
+        with pytest.raises(SurveyError, match="refuses access"):
+            cache_chunk(store, request, chunk)
+
+
+def test_a_stop_in_the_middle_leaves_nothing_half_written(world, store, monkeypatch):
+    """The process ends between two files of a brick: its record is not there, so it is fetched again."""
+    published = []
+    original = FolderStore.publish_file
+
+    def stop_at_15(self, key, path):
+        published.append(key)
+        if len(published) == 15:
+            raise KeyboardInterrupt
+        return original(self, key, path)
+
+    with Portal(world.folder) as portal:
+        request, chunk = chunk_of(world, store, portal.address)
+        monkeypatch.setattr(FolderStore, "publish_file", stop_at_15)
+        with pytest.raises(KeyboardInterrupt):
+            cache_chunk(store, request, chunk)
+        monkeypatch.undo()
+        _, bricks = stage(world, store, portal.address)
+    check_cached(store, bricks)
+    assert sum("files" in record for record in bricks.values()) == 3
+
+
+def test_ranges_bring_less_and_4c_cannot_tell(world, store):
+    whole = FolderStore(store.root.parent / "whole")
+    with Portal(world.folder) as portal:
+        counts, some = stage(world, store, portal.address, "ranges")
+        _, all_of_it = stage(world, whole, portal.address, "whole")
+    check_cached(store, some)
+    assert counts["saved_bytes"] > 0.3 * (counts["fetched_bytes"] + counts["saved_bytes"])
+    assert counts["files_verified_by"] == {"sha256": 12, "tiles": 18}
+    tasks = read(world.manifest, MANIFEST, "manifest").to_pylist()
+    for name in world.names[:3]:
+        own = [task for task in tasks if task["brickname"] == name][:60]
+        ours = inject_brick(store, name, some[name], own, TIER)
+        theirs = inject_brick(whole, name, all_of_it[name], own, TIER)
+        assert ours == theirs
+        assert any(row["cutout_ok"] for row in ours.metrics)
+
+
+def test_other_stamps_are_other_tiles(world, store):
+    with Portal(world.folder) as portal:
+        stage(world, store, portal.address, "ranges")
+        rows = read(world.manifest, MANIFEST, "manifest")
+        other = world._replace(manifest=to_bytes(rows.slice(0, len(rows) // 8 * 7)))
+        counts, bricks = stage(other, store, portal.address, "ranges", run_id="another")
+    assert counts["cached_before"] == 4 - 1  # hosts of one brick are fewer now
+    check_cached(store, bricks)
+
+
+def test_whole_files_serve_ranges_too(world, store):
+    with Portal(world.folder) as portal:
+        stage(world, store, portal.address, "whole")
+        counts, _ = stage(world, store, portal.address, "ranges", run_id="another")
+    assert counts["cached_before"] == 4
+    assert counts["files_verified_by"] == {"sha256": 30}
+
+
+def test_a_folder_is_read_whole_and_never_pinned(world, store):
+    _, first = stage(world, store, world.folder.as_uri())
+    assert not (store.root / "cache" / "bricks").exists()
+    for name in world.names[:2]:
+        (world.folder / sha256_path(name)).unlink()
+    counts, second = stage(world, store, world.folder.as_uri(), run_id="another")
+    assert counts["files_verified_by"] == {"fits": 20, "sha256": 10}
+    assert {n: r["files"].keys() for n, r in second.items() if "files" in r} == {
+        n: r["files"].keys() for n, r in first.items() if "files" in r
+    }
+
+
+def test_4c_compares_the_cache_with_the_record(world, store):
+    _, bricks = stage(world, store, world.folder.as_uri())
+    name = world.names[0]
+    path, file = next(iter(bricks[name]["files"].items()))
+    target = store.root / cache_key(path, file["sha256"])
+    content = bytearray(target.read_bytes())
+    content[-3000] ^= 1
+    target.write_bytes(content)
+    tasks = [t for t in read(world.manifest, MANIFEST, "m").to_pylist() if t["brickname"] == name][:2]
+    result = inject_brick(store, name, bricks[name], tasks, TIER)
+    assert [row["quarantine_reason"] for row in result.metrics] == ["hash_mismatch"] * 2
+
+
+def test_keys_tell_sources_and_targets_apart():
+    keys = {
+        cached_brick_key(source, brick, targets)
+        for source in ("https://a/dr9/south", "https://a/dr9/north")
+        for brick in ("0001p000", "0002p000")
+        for targets in ("whole", "bad", "x", "y")
+    }
+    assert len(keys) == 16
+    assert cached_brick_key("https://a/", "b", "bad") == cached_brick_key("https://a", "b", "bad")
+
+
+def test_an_unknown_way_of_staging_is_named():
+    event = RunRequest("debug", "a", "h", "s3://b").to_event()
+    assert RunRequest.from_event(json.loads(json.dumps(event))).staging is None
+    assert RunRequest.from_event({**event, "staging": "whole"}).staging == "whole"
+    with pytest.raises(InputError, match="staging is 'half'; give auto, whole, ranges"):
+        RunRequest.from_event({**event, "staging": "half"})

@@ -1,0 +1,130 @@
+"""Single tiles against astropy's public reading of the whole file, for every codec that the survey uses."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from survey import openfile
+from survey.errors import BrickError
+from survey.layout import brick_files
+from survey.tiles import STORAGE, bytes_needed, read_tiles, some_tiles
+from survey.wcs import TanWCS
+from tests.survey.test_coadd import brick_wcs
+
+CODECS = {
+    "dithered, zeros kept": {"compression_type": "RICE_1", "quantize_level": -1e-4, "quantize_method": 2},
+    "dithered": {"compression_type": "RICE_1", "quantize_level": 4, "quantize_method": 1},
+    "not dithered": {"compression_type": "RICE_1", "quantize_level": 16, "quantize_method": -1},
+    "gzip": {"compression_type": "GZIP_1", "quantize_level": 0},
+    "gzip, quantised": {"compression_type": "GZIP_1", "quantize_level": 16, "quantize_method": 1},
+    "hcompress, quantised": {"compression_type": "HCOMPRESS_1", "quantize_level": 16, "quantize_method": 2},
+}
+
+
+def written(tmp_path, pixels, **codec):
+    path = tmp_path / "coadd.fits.fz"
+    header = fits.Header(brick_wcs().to_header())
+    hdu = fits.CompImageHDU(pixels, header, tile_shape=(100, 100), **codec)
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path, overwrite=True)
+    return path
+
+
+def field(kind: type) -> np.ndarray:
+    """Noise with a block of zeros, a constant block and a bright spot; the edge tiles are smaller."""
+    rng = np.random.default_rng(5)
+    pixels = rng.normal(0, 0.003, (250, 230)).astype(np.float32)
+    pixels[:120, :110] = 0.0
+    pixels[200:, 100:200] = 0.25
+    pixels[150, 150] = 900.0
+    return pixels if kind is np.float32 else np.rint(pixels * 1000).astype(kind)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_every_quantisation_of_floats(codec, tmp_path):
+    path = written(tmp_path, field(np.float32), **CODECS[codec])
+    pixels = openfile.open_coadd(path, "image").read()
+    expected = fits.getdata(path, 1)
+    assert pixels.dtype == np.float32
+    assert pixels.dtype.isnative
+    assert np.array_equal(pixels, expected)
+    if "zeros" in codec or codec == "gzip":
+        assert not pixels[:100, :100].any()
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int32, np.uint8])
+@pytest.mark.parametrize("codec", ["RICE_1", "HCOMPRESS_1", "GZIP_1"])
+def test_every_codec_of_integers(kind, codec, tmp_path):
+    path = written(tmp_path, np.abs(field(np.int32)).clip(0, 200).astype(kind), compression_type=codec)
+    pixels = openfile.open_coadd(path, "maskbits").read()
+    assert pixels.dtype == kind
+    assert np.array_equal(pixels, fits.getdata(path, 1))
+
+
+def test_tiles_that_no_quantisation_suits(tmp_path):
+    """A constant tile is kept as gzipped floats in another column."""
+    path = written(tmp_path, field(np.float32), **CODECS["not dithered"])
+    image = read_tiles(path.read_bytes(), path)
+    assert STORAGE.index("GZIP_COMPRESSED_DATA") in image.storage
+    assert np.array_equal(openfile.open_coadd(path, "image").read(), fits.getdata(path, 1))
+
+
+def test_real_tiles(real_data):
+    for path in sorted(real_data.glob("*/legacysurvey-*.fits.fz")):
+        coadd = openfile.open_coadd(path, path.name.split("-")[2])
+        assert np.array_equal(coadd.read(), fits.getdata(path, 1)), path.name
+
+
+def test_a_file_of_some_tiles_gives_their_pixels_and_names_the_others(sky):
+    path = sky.folder / brick_files(sky.healthy[0].name)[0]
+    content, whole = path.read_bytes(), openfile.open_coadd(path, "image")
+    image = read_tiles(content[: bytes_needed(content, path)], path)
+    tiles = {tile: content[image.starts[tile] : image.stops[tile]] for tile in (3, 7, 24)}
+    part = openfile.open_coadd(some_tiles(content, image, tiles), "image", "part")
+    assert part.wcs.close_to(whole.wcs)
+    for tile in tiles:
+        assert np.array_equal(part.tile(tile), whole.tile(tile))
+    with pytest.raises(
+        BrickError, match=r"part: tile 4 is not in this file; stage the brick again"
+    ) as caught:
+        part.tile(4)
+    assert caught.value.reason == "absent_tile"
+
+
+def test_other_codecs_and_scaled_numbers_are_refused(tmp_path):
+    def refused(path) -> str:
+        with pytest.raises(BrickError) as caught:
+            openfile.open_coadd(path, "maskbits")
+        assert caught.value.reason == "bad_layout"
+        return str(caught.value)
+
+    assert "compressed by 'PLIO_1'" in refused(
+        written(tmp_path, field(np.int16).clip(0), compression_type="PLIO_1")
+    )
+    assert "BITPIX '-64'" in refused(written(tmp_path, field(np.float32).astype(float), **CODECS["gzip"]))
+    assert "BSCALE" in refused(written(tmp_path, field(np.int32).clip(0).astype(np.uint16)))
+
+
+@pytest.mark.parametrize("kind", ["invvar", "psfsize"])
+def test_a_negative_weight_or_size_is_refused(kind, tmp_path):
+    pixels = np.ones((250, 230), np.float32)
+    pixels[3, 5] = -1e-3
+    coadd = openfile.open_coadd(written(tmp_path, pixels, **CODECS["gzip"]), kind)
+    assert np.all(coadd.tile(1) == 1)
+    with pytest.raises(BrickError, match=f"negative {kind}") as caught:
+        coadd.tile(0)
+    assert caught.value.reason == "corrupt"
+    assert openfile.open_coadd(tmp_path / "coadd.fits.fz", "image").tile(0).min() < 0
+
+
+def test_blank_pixels_are_not_pixels(tmp_path):
+    pixels = field(np.float32)
+    pixels[5, 5] = np.nan
+    coadd = openfile.open_coadd(written(tmp_path, pixels, **CODECS["dithered"]), "image")
+    assert np.isnan(fits.getdata(tmp_path / "coadd.fits.fz", 1)[5, 5])
+    with pytest.raises(BrickError, match="not finite"):
+        coadd.tile(0)
+
+
+def test_the_projection_is_read_without_astropy(tmp_path):
+    path = written(tmp_path, field(np.float32), **CODECS["gzip"])
+    assert TanWCS.from_header(fits.getheader(path, 1)).close_to(openfile.open_coadd(path, "image").wcs)
