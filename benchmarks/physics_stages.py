@@ -30,7 +30,7 @@ def _prepare_all(lenses, sources, constants):  # type: ignore[no-untyped-def]
     series = np.empty((2, constants.nodes.size))
     total = 0.0
     for row in range(len(lenses)):
-        total += prepare(lenses[row], sources[row], constants.nodes, constants.matrix, series)[0]
+        total += prepare(lenses[row], sources[row], constants.nodes, constants.matrix, series).numbers.tx
     return total
 
 

@@ -19,7 +19,7 @@ from physics.convolve import (
 )
 from physics.deposit import RootGrid, Tables, root_grid, tables
 from physics.geometry import Geometry
-from physics.plane import Numbers, integrate_plane
+from physics.plane import Sizes, integrate_plane
 from physics.psf import cutoff_of_peak, fourier_gaussians
 from physics.quadtree import Job, Scratch, scratch
 from physics.rays import fit_matrix, prepare
@@ -34,7 +34,7 @@ PSF_LOST = 1e-4
 class Constants(NamedTuple):
     """Everything that is the same for all systems of one stamp size and density."""
 
-    numbers: Numbers
+    numbers: Sizes
     plan: Plan
     tables: Tables
     nodes: Array
@@ -43,7 +43,7 @@ class Constants(NamedTuple):
 
 def row_constants(g: Geometry, pixel_scale: float) -> Constants:
     """Tables for stamps of this geometry with pixels of pixel_scale arcsec."""
-    numbers = Numbers(g.n_pix, pixel_scale, g.steps, g.n_root, g.stride, g.period, g.first_root)
+    numbers = Sizes(g.n_pix, pixel_scale, g.steps, g.n_root, g.stride, g.period, g.first_root)
     return Constants(numbers, plan(g), tables(g.steps), *fit_matrix())
 
 

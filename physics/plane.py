@@ -24,7 +24,7 @@ _FALL = 25.0
 _RING_CELLS = 3
 
 
-class Numbers(NamedTuple):
+class Sizes(NamedTuple):
     """Sizes of one stamp; see geometry.Geometry."""
 
     n_pix: int
@@ -111,7 +111,7 @@ def _extent(source: Array) -> Real:
 
 @exact
 def integrate_plane(
-    job: Job, roots: RootGrid, lens: Array, source: Array, center: Array, numbers: Numbers
+    job: Job, roots: RootGrid, lens: Array, source: Array, center: Array, numbers: Sizes
 ) -> Real:
     """Fill job.grid with the light in and around the stamp; returns the flux of the whole plane.
 
