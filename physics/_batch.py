@@ -59,16 +59,19 @@ def render_rows(
     beta: float,
     g: Geometry,
     constants: Constants,
+    tolerances: Array,
     out: Array,
     magnification: Array,
     flux_in_stamp: Array,
 ) -> None:
-    """Render the given rows into the outputs. scales, wrapped: the PSF in Fourier space (psf.py)."""
+    """Render the given rows into the outputs. scales, wrapped: the PSF in Fourier space (psf.py). tolerances:
+    of each system, see `TOLERANCE`.
+    """
     rates, weights = (values.astype(np.float32) for values in fourier_gaussians(kind, beta))
     cutoff = cutoff_of_peak(kind, beta, PSF_LOST)
     _render_rows(
         rows, lenses, sources, frame_centers(centers, g, constants), fluxes, scales, wrapped, rates, weights,
-        cutoff, constants, scratch(), root_grid(g.n_root, g.stride),
+        cutoff, constants, tolerances, scratch(), root_grid(g.n_root, g.stride),
         buffers(g, constants.plan, fluxes.shape[1], rates.size), out, magnification, flux_in_stamp,
     )  # fmt: skip
 
@@ -81,8 +84,8 @@ def frame_centers(centers: Array, g: Geometry, constants: Constants) -> Array:
 @allocating
 def _render_rows(
     rows: Array, lenses: Array, sources: Array, centers: Array, fluxes: Array, scales: Array, wrapped: Array,
-    rates: Array, weights: Array, cutoff: float, constants: Constants, work: Scratch, roots: RootGrid,
-    buf: Buffers, out: Array, magnification: Array, flux_in_stamp: Array,
+    rates: Array, weights: Array, cutoff: float, constants: Constants, tolerances: Array, work: Scratch,
+    roots: RootGrid, buf: Buffers, out: Array, magnification: Array, flux_in_stamp: Array,
 ) -> None:  # fmt: skip
     numbers = constants.numbers
     series = np.empty((2, constants.nodes.size))
@@ -93,7 +96,7 @@ def _render_rows(
     for row in rows:
         lens, source = lenses[row], sources[row]
         rays = prepare(lens, source, constants.nodes, constants.matrix, series)
-        job = Job(rays, constants.tables, work, buf.grid, numbers.stride, TOLERANCE)
+        job = Job(rays, constants.tables, work, buf.grid, numbers.stride, tolerances[row])
         total = integrate_plane(job, roots, lens, source, centers[row], numbers)
         magnification[row] = total
         for band in range(fluxes.shape[1]):

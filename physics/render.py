@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from physics import _validate, far, lens, pixel_psf, psf, sersic
-from physics._batch import render_rows, row_constants
+from physics._batch import TOLERANCE, render_rows, row_constants
 from physics.geometry import FAR_PAD, MAX_PIXELS, PADS, geometry
 from physics.gridding import DENSITY_FLOOR, density
 from physics.lens import Lens
@@ -23,6 +23,9 @@ from physics.sersic import Source
 #: the stamp runs into the Fourier period: both are refused.
 MIN_FWHM_PIXELS = 2.0
 MAX_FWHM_STAMPS = 0.25
+#: A stamp that holds less than this part of the light is integrated again, to a tolerance in units of what it
+#: holds: its errors count against its own flux. Down to the second number.
+LITTLE, LEAST = 0.2, 0.003
 _PIXEL_SCALE_RANGE = (0.01, 2.0)
 _CENTER_RANGE = (-100.0, 100.0)
 
@@ -236,8 +239,37 @@ def _render(
     n, bands = fluxes.shape
     result = _empty(n, bands, n_pix)
     reach = _reach(lenses, sources, centers) / pixel_scale
-    for beta in np.unique(betas) if kind == "moffat" else betas[:1]:
-        mine = betas == beta if kind == "moffat" else np.ones(n, bool)
+    columns = lenses, sources, centers, fluxes, widths, kind, betas, reach, n_pix, pixel_scale
+    _render_within(np.ones(n, bool), np.full(n, TOLERANCE), result, *columns)
+    share = result.flux_in_stamp.max(axis=1)
+    _render_within(share < LITTLE, TOLERANCE * np.clip(share, LEAST, 1.0), result, *columns)
+    if kind == "moffat":
+        limit = 0.5 * n_pix + FAR_PAD
+        for row in np.flatnonzero(reach > limit).tolist():
+            place = far.far_image(lenses[row], sources[row], centers[row], limit * pixel_scale)
+            if place is not None:
+                _add_far_light(result, row, place, fluxes[row], widths[row], float(betas[row]), pixel_scale)
+    return result
+
+
+def _render_within(
+    chosen: np.ndarray,
+    tolerances: np.ndarray,
+    result: RenderedBatch,
+    lenses: np.ndarray,
+    sources: np.ndarray,
+    centers: np.ndarray,
+    fluxes: np.ndarray,
+    widths: np.ndarray,
+    kind: str,
+    betas: np.ndarray,
+    reach: np.ndarray,
+    n_pix: int,
+    pixel_scale: float,
+) -> None:
+    """Render the chosen rows (a mask) into the result, each to its tolerance."""
+    for beta in np.unique(betas[chosen]) if kind == "moffat" else betas[:1]:
+        mine = chosen & (betas == beta) if kind == "moffat" else chosen
         scales = psf.fourier_scale(kind, widths, float(beta))
         groups = _groups(kind, float(beta), scales / pixel_scale, reach, n_pix)
         for steps, pad in np.unique(groups[mine], axis=0):
@@ -246,15 +278,9 @@ def _render(
             rows = np.flatnonzero(mine & (groups == (steps, pad)).all(axis=1))
             render_rows(
                 rows, lenses, sources, centers, fluxes, scales, wrapped, kind, float(beta), g,
-                row_constants(g, pixel_scale), result.image, result.magnification, result.flux_in_stamp,
+                row_constants(g, pixel_scale), tolerances, result.image, result.magnification,
+                result.flux_in_stamp,
             )  # fmt: skip
-    if kind == "moffat":
-        limit = 0.5 * n_pix + FAR_PAD
-        for row in np.flatnonzero(reach > limit).tolist():
-            place = far.far_image(lenses[row], sources[row], centers[row], limit * pixel_scale)
-            if place is not None:
-                _add_far_light(result, row, place, fluxes[row], widths[row], float(betas[row]), pixel_scale)
-    return result
 
 
 def _add_far_light(
