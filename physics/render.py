@@ -24,8 +24,8 @@ from physics.sersic import Source
 MIN_FWHM_PIXELS = 2.0
 MAX_FWHM_STAMPS = 0.25
 #: A stamp that holds less than this part of the light is integrated again, to a tolerance in units of what it
-#: holds: its errors count against its own flux. Down to the second number.
-LITTLE, LEAST = 0.2, 0.003
+#: holds (at least LEAST), since its errors count against its own flux; FINER, since that is one faint image.
+LITTLE, LEAST, FINER = 0.2, 0.003, 0.2
 _PIXEL_SCALE_RANGE = (0.01, 2.0)
 _CENTER_RANGE = (-100.0, 100.0)
 
@@ -242,7 +242,7 @@ def _render(
     columns = lenses, sources, centers, fluxes, widths, kind, betas, reach, n_pix, pixel_scale
     _render_within(np.ones(n, bool), np.full(n, TOLERANCE), result, *columns)
     share = result.flux_in_stamp.max(axis=1)
-    _render_within(share < LITTLE, TOLERANCE * np.clip(share, LEAST, 1.0), result, *columns)
+    _render_within(share < LITTLE, FINER * TOLERANCE * np.clip(share, LEAST, 1.0), result, *columns)
     if kind == "moffat":
         limit = 0.5 * n_pix + FAR_PAD
         for row in np.flatnonzero(reach > limit).tolist():
