@@ -139,3 +139,18 @@ def test_far_source_is_magnified_like_a_point():
     # one image near theta = 41.3": 1 / det for an isothermal lens and shear
     assert got.magnification == pytest.approx(1.035, abs=0.02)
     assert got.flux_in_stamp[0] < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "seed", "index"),
+    [
+        *(("range", 1, k) for k in (193, 58, 218, 605, 227, 299, 644, 7)),
+        *(("range", 2, k) for k in (960, 664, 1601)),
+        *(("stress", 1, k) for k in (119, 396, 414, 603, 772)),
+    ],
+)
+def test_systems_that_failed_once(name, seed, index):
+    """Found by `python -m benchmarks.accuracy`: steep discs, sources on the caustic, images off the stamp."""
+    found = errors(SETS[name](seed, index))
+    assert is_ok(found), found
+    assert found["magnification_error"] < MAGNIFICATION_BOUND

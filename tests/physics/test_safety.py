@@ -116,3 +116,12 @@ def test_no_flux_is_no_light():
     got = render(LENS, dataclasses.replace(SOURCE, flux=(0.0,)), PSF)
     assert (got.image == 0).all()
     assert got.magnification > 1
+
+
+@pytest.mark.parametrize(
+    ("r_eff", "n_sersic", "q", "x", "y"),
+    [(0.02, 0.3, 0.1, 8.384, 0.0), (1e-3, 0.3, 0.6, 0.2, 0.1), (1e-3, 0.5, 0.1, 0.05, -0.08)],
+)
+def test_compact_discs_are_not_lost(r_eff, n_sersic, q, x, y):
+    """Their light ends so steeply that a cell which holds all of it may be dark at its centre."""
+    _check(LENS, dataclasses.replace(SOURCE, r_eff=r_eff, n_sersic=n_sersic, q=q, x=x, y=y))
