@@ -12,8 +12,9 @@ import sys
 import click
 
 from cli import exits
+from cli.plan import plan
 from cli.query import query
-from cli.run import plan, run
+from cli.run import run
 from cli.sky import sky
 from cli.validate import report, select, validate
 from local_cloud.errors import CloudRunningError, DeployError, SynthesisError

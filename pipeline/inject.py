@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ from survey.maskbits import BAD_BITS, flagged, wise_brightmask_fraction
 _R = BANDS.index("r")
 _COPIED = tuple(name for name in METRICS.names if name in MANIFEST.names)
 _MEASURED = tuple(name for name in METRICS.names if name not in MANIFEST.names)
+_OF_LIGHT = ("arc_snr", "arc_peak_snr", "total_injected_flux", "magnification", "flux_in_stamp",
+             *(f"injected_flux_{band}_nmgy" for band in BANDS))  # fmt: skip
 _RAW_DICTIONARY = 1 << 28  # bytes: a brick's raw cutouts, each stored once and referred to by its rows
 
 
@@ -164,17 +167,22 @@ def _host_stamp(reader: BrickReader, ra: float, dec: float, tier: Tier) -> HostS
 
 
 def _inject(tasks: list[dict[str, Any]], stamps: dict[str, HostStamp | str], tier: Tier) -> BrickResult:
-    """Render the tasks whose host has a stamp in one batch, add, measure."""
-    ready = [(task, stamp) for task in tasks if isinstance(stamp := stamps[task["host_id"]], HostStamp)]
+    """Render the injections whose host has a stamp in one batch, add, measure; controls stay as they are."""
+    there = [(task, stamp) for task in tasks if isinstance(stamp := stamps[task["host_id"]], HostStamp)]
+    ready = [(task, stamp) for task, stamp in there if not task["is_control"]]
     result = BrickResult(
         [_quarantined(t, s) for t in tasks if isinstance(s := stamps[t["host_id"]], str)], []
     )
+    for task, stamp in there:
+        if task["is_control"]:
+            result.metrics.append(_measured(task, stamp, dict.fromkeys(_OF_LIGHT)))
+            result.stamps.append(_stamp_row(task, stamp, stamp.cutout.image, tier))
     if ready:
         arcs = _render([task for task, _ in ready], [stamp for _, stamp in ready], tier)
         for index, (task, stamp) in enumerate(ready):
             image = stamp.cutout.image + arcs.image[index].astype(np.float32)
-            row = _measured(task, stamp, image, arcs.magnification[index], arcs.flux_in_stamp[index, _R])
-            result.metrics.append(row)
+            light = _light(stamp, image, arcs.magnification[index], arcs.flux_in_stamp[index, _R])
+            result.metrics.append(_measured(task, stamp, light))
             result.stamps.append(_stamp_row(task, stamp, image, tier))
     result.metrics.sort(key=lambda row: row["task_id"])
     return result
@@ -216,16 +224,11 @@ def _render(tasks: list[dict[str, Any]], stamps: list[HostStamp], tier: Tier) ->
     )
 
 
-def _measured(
-    task: dict[str, Any], stamp: HostStamp, image: np.ndarray, magnification: float, in_stamp: float
-) -> dict[str, Any]:
-    """The metrics row. Light is measured as image minus raw, so that it is the stamp that is judged."""
+def _light(stamp: HostStamp, image: np.ndarray, magnification: float, in_stamp: float) -> dict[str, float]:
+    """What was added, measured as image minus raw, so that it is the stamp that is judged."""
     added = image.astype(np.float64) - stamp.cutout.image
     invvar = stamp.cutout.invvar[_R]
-    measured = {
-        **stamp.shared,
-        "cutout_ok": True,
-        "quarantine_reason": None,
+    return {
         "arc_snr": float(matched_filter_snr(added[_R], invvar, stamp.good)),
         "arc_peak_snr": float(peak_snr(added[_R], invvar, stamp.good)),
         "total_injected_flux": float(added[_R].sum()),
@@ -233,6 +236,11 @@ def _measured(
         "magnification": float(magnification),
         "flux_in_stamp": float(in_stamp),
     }
+
+
+def _measured(task: dict[str, Any], stamp: HostStamp, light: Mapping[str, float | None]) -> dict[str, Any]:
+    """The metrics row; `light` is that of an injection, or its columns without values in a control."""
+    measured = {**stamp.shared, "cutout_ok": True, "quarantine_reason": None, **light}
     numbers = [value for value in measured.values() if isinstance(value, float)]
     measured["metrics_ok"] = bool(np.isfinite(numbers).all())
     return {**{name: task[name] for name in _COPIED}, **measured}

@@ -46,6 +46,7 @@ PREFIXES = {
     "<StorageData.Arn>/runs/*": "runs are keyed by run id",
     "<StorageData.Arn>/runs/*/_SUCCESS.json": "publish writes this one object of a run",
     "<StorageData.Arn>/cache/*": "the cache is keyed by the survey's paths",
+    "<StorageData.Arn>/go/*": "GOs are keyed by tier, code and run",
     "<StorageData.Arn>/hosts/*": "host catalogues are keyed by content",
     "<StorageData.Arn>/sky/*": "bricks that an operator uploaded, by the survey's paths",
     "<StorageData.Arn>/athena-results/*": "Athena names results by query",
