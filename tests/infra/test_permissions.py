@@ -174,14 +174,14 @@ def test_only_the_committing_roles_register_partitions(template: dict[str, Any])
     }
 
 
-def test_publish_writes_nothing_but_success(template: dict[str, Any]) -> None:
+def test_publish_writes_nothing_but_success_and_the_go(template: dict[str, Any]) -> None:
     written = {
         canonical(flat(resource))
         for owner, statement in statements(template)
         if owner.startswith("FunctionsPublishRole") and "s3:PutObject" in as_list(statement["Action"])
         for resource in as_list(statement["Resource"])
     }
-    assert written == {"<StorageData.Arn>/runs/*/_SUCCESS.json"}
+    assert written == {"<StorageData.Arn>/runs/*/_SUCCESS.json", "<StorageData.Arn>/go/*"}
 
 
 def test_roles_are_passed_to_ecs_alone(template: dict[str, Any]) -> None:

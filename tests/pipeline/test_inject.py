@@ -15,6 +15,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from pipeline.choice import LENS, PAIRED, UNPAIRED
 from pipeline.errors import InputError
 from pipeline.events import CACHE_PHASE, ChunkRecord, RunRequest
 from pipeline.inject import _host_stamp, inject_brick, inject_chunk
@@ -34,6 +35,7 @@ from tests.physics.oracle import render_oracle
 
 SCALE = 0.262
 TIER = load_tier("debug")
+PILOT = load_tier("pilot")
 
 
 @pytest.fixture(scope="module")
@@ -324,3 +326,26 @@ def test_masks_count_and_masked_pixels_give_no_snr():
 )
 def test_a_host_without_a_usable_psf_is_quarantined(changes, reason):
     assert _host_stamp(Reader(**changes), 0.0, 0.0, TIER) == reason
+
+
+def test_a_control_is_the_raw_cutout_and_its_light_is_null(world):
+    """The stamp's bytes are the raw ones, and an injection beside it is what it was alone."""
+    rows = manifest_rows(world.hosts.slice(0, 3), PILOT, np.array([PAIRED, UNPAIRED, LENS], dtype=np.int8))
+    tasks = rows.to_pylist()
+    own = inject_brick(world.store, world.names[0], world.cached[world.names[0]], tasks, PILOT)
+    assert len(own.metrics) == len(own.stamps) == len(tasks) == 3 + 1 + 2
+    stamps = {row["task_id"]: row for row in own.stamps}
+    for row in own.metrics:
+        stamp = stamps[row["task_id"]]
+        same = stamp["image"] == stamp["raw_image"]
+        assert same == row["is_control"] == stamp["is_control"] == (row["lens_model"] == "CONTROL")
+        assert same == (stamp["image_hash"] == stamp["raw_hash"])
+        light = ("arc_snr", "arc_peak_snr", "total_injected_flux", "magnification", "flux_in_stamp",
+                 "injected_flux_g_nmgy", "injected_flux_r_nmgy", "injected_flux_z_nmgy")  # fmt: skip
+        assert all((row[name] is None) == row["is_control"] for name in (*light, "theta_e_arcsec"))
+        assert row["cutout_ok"]
+        assert row["metrics_ok"]
+        assert row["psfsize_r"] > 0
+    alone = [task for task in tasks if not task["is_control"]]
+    without = inject_brick(world.store, world.names[0], world.cached[world.names[0]], alone, PILOT)
+    assert without.metrics == [row for row in own.metrics if not row["is_control"]]
