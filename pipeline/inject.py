@@ -24,6 +24,7 @@ from physics.render import MAX_FWHM_STAMPS, MIN_FWHM_PIXELS
 from pipeline.contracts import check_rows
 from pipeline.events import CACHE_PHASE, INJECT_PHASE, ChunkRecord, RunRequest
 from pipeline.manifest import tier_of
+from pipeline.noise import noisy, updated_invvar
 from pipeline.parquet import arrow_schema, from_rows, read, to_bytes
 from pipeline.progress import Progress
 from pipeline.schema import BANDS, MANIFEST, METRICS, STAMPS
@@ -180,8 +181,12 @@ def _inject(tasks: list[dict[str, Any]], stamps: dict[str, HostStamp | str], tie
     if ready:
         arcs = _render([task for task, _ in ready], [stamp for _, stamp in ready], tier)
         for index, (task, stamp) in enumerate(ready):
-            image = stamp.cutout.image + arcs.image[index].astype(np.float32)
+            clean = arcs.image[index].astype(np.float32)
+            noise = tier.poisson_noise
+            added = noisy(clean, stamp.cutout.invvar, task["task_seed64"]) if noise else clean
+            image = stamp.cutout.image + added
             light = _light(stamp, image, arcs.magnification[index], arcs.flux_in_stamp[index, _R])
+            light |= _snr_of_model(stamp, clean) if noise else {}
             result.metrics.append(_measured(task, stamp, light))
             result.stamps.append(_stamp_row(task, stamp, image, tier))
     result.metrics.sort(key=lambda row: row["task_id"])
@@ -235,6 +240,16 @@ def _light(stamp: HostStamp, image: np.ndarray, magnification: float, in_stamp: 
         **{f"injected_flux_{b}_nmgy": float(added[i].sum()) for i, b in enumerate(BANDS)},
         "magnification": float(magnification),
         "flux_in_stamp": float(in_stamp),
+    }
+
+
+def _snr_of_model(stamp: HostStamp, clean: np.ndarray) -> dict[str, float]:
+    """SNR of light with noise: of the light alone (its own noise would add to it), against all the noise."""
+    invvar = updated_invvar(stamp.cutout.invvar, clean)[_R]
+    model = clean[_R].astype(np.float64)
+    return {
+        "arc_snr": float(matched_filter_snr(model, invvar, stamp.good)),
+        "arc_peak_snr": float(peak_snr(model, invvar, stamp.good)),
     }
 
 

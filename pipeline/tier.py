@@ -77,8 +77,6 @@ class Tier:
         whole("seed", self.seed, 0, 2**63 - 1)
         within("task_seconds", self.task_seconds, 1e-3, 3600)
         flag("poisson_noise", self.poisson_noise)
-        if self.poisson_noise:
-            raise InputError("poisson_noise is not injected yet; set false")
         if (self.grid is None) == (self.prior is None):
             raise InputError("a tier has either [grid] or [prior]; give one of them")
         if self.hosts.per_split and self.controls.fraction:

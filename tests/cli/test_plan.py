@@ -15,6 +15,7 @@ from tests.pipeline.conftest import make_hosts
 MINE = """base = "pilot"
 name = "mine"
 rows = 300000
+n_pix = 101
 [hosts]
 per_brick = 0
 """

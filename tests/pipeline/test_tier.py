@@ -109,7 +109,6 @@ def test_an_unknown_tier_names_those_there_are():
         ("fraction = 0.0", "fraction = 0.5", "controls need hosts.per_brick"),
         ("rows = 17280", "rows = 17279", "rows is 17,279, but hosts and parameters multiply to 17,280"),
         ("shear = [0.0, 0.03]", "shear = [0.0, 0.02, 0.03]", "multiply to 25,920"),
-        ("poisson_noise = false", "poisson_noise = true", "poisson_noise is not injected yet"),
         ("poisson_noise = false", "poisson_noise = 0", "poisson_noise is 0; give true or false"),
         ("shares = [1, 1, 1]", "shares = [70, 30]", "splits.shares has 2 values; give train, val, test"),
         ("shares = [1, 1, 1]", "shares = [100, 0, 0]", "splits.shares is 0"),
