@@ -182,7 +182,8 @@ def measure(n_bricks: int, work: Path) -> dict[str, Any]:
     runs = []
     for number, (workers, batch) in enumerate(((2, 65_536), (1, 10_007))):
         folder = work / f"plan-{number}"
-        code = f"import json; from benchmarks.planning import plan_once; print(json.dumps(plan_once({str(catalogue)!r}, {str(folder)!r}, {n_bricks}, {workers}, {batch})))"  # noqa: E501
+        call = f"plan_once({str(catalogue)!r}, {str(folder)!r}, {n_bricks}, {workers}, {batch})"
+        code = f"import json; from benchmarks.planning import plan_once; print(json.dumps({call}))"
         done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
         runs.append({**json.loads(done.stdout), "workers": workers, "digest": digest(folder)})
     folder = work / "plan-0"

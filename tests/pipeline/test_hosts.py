@@ -72,3 +72,14 @@ def test_shapes_are_read_where_they_are_and_null_where_not(tmp_path):
     broken = hosts.append_column("shape_e1", pa.array([0.1, 1.5, *[0.0] * (len(hosts) - 2)]))
     with pytest.raises(InputError, match="row 10000-0-1: shape_e1 is 1.5"):
         write_hosts(broken, tmp_path).index(3)
+
+
+@pytest.mark.parametrize("changed", [10, 13])
+def test_a_brick_of_two_regions_is_refused_wherever_the_pieces_end(tmp_path, monkeypatch, changed):
+    monkeypatch.setattr(module, "BATCH", 10)
+    hosts = make_hosts(n_bricks=1, hosts_per_brick=20)
+    regions = pa.array(np.where(np.arange(20) < changed, 5, 6))
+    at = hosts.schema.get_field_index("region_id")
+    divided = hosts.set_column(at, hosts.schema.field("region_id"), regions)
+    with pytest.raises(InputError, match="has more than one region_id"):
+        write_hosts(divided, tmp_path).index(3)
