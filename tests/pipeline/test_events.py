@@ -45,3 +45,15 @@ def test_a_broken_record_is_refused(name, value):
 def test_a_bad_execution_input_is_named(change, message):
     with pytest.raises(InputError, match=message):
         RunRequest.from_event(REQUEST.to_event() | change)
+
+
+def test_a_task_that_plans_has_no_chunk():
+    environment = {key: value for key, value in ENVIRONMENT.items() if key != events.TASK_CHUNK}
+    planning = environment | {events.TASK_PHASE: events.PLAN_PHASE}
+    assert from_environment(planning) == ("plan", REQUEST, None, "bucket")
+
+
+@pytest.mark.parametrize(("settings", "message"), [("{", "settings are not JSON"), ("[1]", "no JSON object")])
+def test_settings_that_are_no_tier_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        _ = RunRequest("mine", "run-1", "hosts/a.parquet", "s", settings=settings).tier_settings
