@@ -77,9 +77,8 @@ def _by_split(index: HostIndex, tier: Tier, drawn: NDArray[np.int64]) -> Choice:
 def _by_brick(index: HostIndex, tier: Tier, drawn: NDArray[np.int64], name: str) -> Choice:
     """The first n_bricks that have enough hosts, and of each the hosts that come first by their keys."""
     wanted = tier.hosts.per_brick
-    # A few bricks more than needed are dealt: some lose hosts to the guard.
     able = drawn[index.counts[drawn] >= max(wanted, 1)]
-    splits = deal(index, tier.splits, able if len(able) <= tier.n_bricks else able[: tier.n_bricks])
+    splits = deal(index, tier.splits, able[: tier.n_bricks])
     near = guarded(index, splits, tier.splits.guard_arcsec)
     brick_of_row = np.repeat(np.arange(len(index.bricks), dtype=np.int32), index.counts)
     eligible = np.bincount(brick_of_row[~near], minlength=len(index.bricks))

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipeline.choice import UNUSED, Choice, choose
@@ -135,7 +136,7 @@ def stream(
 
 def _in_order(parts: list[tuple[pa.Table, NDArray[np.int8]]]) -> tuple[pa.Table, NDArray[np.int8]]:
     hosts = pa.concat_tables([table for table, _ in parts])
-    order = pa.compute.sort_indices(hosts, [("brickname", "ascending"), ("host_id", "ascending")])
+    order = pc.sort_indices(hosts, [("brickname", "ascending"), ("host_id", "ascending")])
     return hosts.take(order).combine_chunks(), np.concatenate([roles for _, roles in parts])[order.to_numpy()]
 
 
