@@ -9,7 +9,7 @@ integrates exp(d s), |s| < 1/2, with relative error d^2/24, d^4/4320, d^6/2.016e
 (Abramowitz & Stegun 25.4.30). The smallest rule whose error, times the largest brightness the cell can hold,
 is below `tolerance` (in units of the source's flux) is taken; a cell that no rule serves is split in four.
 The brightest that a cell can be is exp(d (1 + D/R) / 2) times its centre, a bound for all n and D/R < 0.7
-(1 - (1 - x)^(1/n) < x (1 + x) / n there), or the source's peak where D/R is more. Near the source's cusp (D / R
+(1 - (1 - x)^(1/n) < x (1 + x) / n there), or the source's peak where D/R is more. Near the source's cusp (D/R
 large) the expansion does not hold and higher rules are asked for or the cell is
 split; a cell that touches the lens centre, where the Jacobian jumps, is always split.
 """

@@ -250,7 +250,7 @@ def _render(
             )  # fmt: skip
     if kind == "moffat":
         limit = 0.5 * n_pix + FAR_PAD
-        for row in np.flatnonzero(reach > limit):
+        for row in np.flatnonzero(reach > limit).tolist():
             place = far.far_image(lenses[row], sources[row], centers[row], limit * pixel_scale)
             if place is not None:
                 _add_far_light(result, row, place, fluxes[row], widths[row], float(betas[row]), pixel_scale)
