@@ -18,6 +18,7 @@ from pipeline.errors import InputError, StorageConflictError
 from pipeline.events import (
     CACHE_PHASE,
     INJECT_PHASE,
+    PLAN_PHASE,
     TASK_PHASE,
     ChunkRecord,
     RunRequest,
@@ -31,7 +32,7 @@ STOPPED = 128 + signal.SIGTERM
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
-    """Do the chunk that the environment names; the exit code."""
+    """Do the work that the environment names; the exit code."""
     signal.signal(signal.SIGTERM, stop)
     try:
         phase, request, chunk, bucket = from_environment(dict(environment))
@@ -39,22 +40,29 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     except (InputError, StorageConflictError, SurveyError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
-    print(json.dumps({"phase": phase, "run_id": request.run_id, "chunk_id": chunk.chunk_id, **counts}))
+    named = {"chunk_id": chunk.chunk_id} if chunk is not None else {}
+    print(json.dumps({"phase": phase, "run_id": request.run_id, **named, **counts}))
     return 0
 
 
-def work(phase: str, store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[str, Any]:
-    """Phase 4b or 4c on a chunk. Only 4c loads the physics and its compiler."""
-    if phase == CACHE_PHASE:
+def work(phase: str, store: Store, request: RunRequest, chunk: ChunkRecord | None) -> dict[str, Any]:
+    """Phase 4a of a run, or 4b or 4c on a chunk. Only 4c loads the physics and its compiler."""
+    if phase == PLAN_PHASE:
+        from pipeline.manifest import plan_run
+
+        plan = plan_run(store, request)
+        return {"rows": plan["expected_rows"], "chunks": plan["n_chunks"]}
+    if chunk is not None and phase == CACHE_PHASE:
         from pipeline.staging import cache_chunk
 
         return cache_chunk(store, request, chunk)
-    if phase == INJECT_PHASE:
+    if chunk is not None and phase == INJECT_PHASE:
         from pipeline.inject import inject_chunk
 
         return inject_chunk(store, request, chunk)
     raise InputError(
-        f"environment: {TASK_PHASE} is {phase!r}; the state machine sets {CACHE_PHASE} or {INJECT_PHASE}"
+        f"environment: {TASK_PHASE} is {phase!r}; "
+        f"the state machine sets {PLAN_PHASE}, {CACHE_PHASE} or {INJECT_PHASE}"
     )
 
 

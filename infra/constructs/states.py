@@ -6,8 +6,6 @@ States.Format. Every Task has a timeout and says which of its errors may pass.
 
 from __future__ import annotations
 
-from typing import Any
-
 import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
@@ -20,7 +18,7 @@ from infra.constructs.network import IsolatedNetwork
 from infra.constructs.task import Task
 from infra.paths import MAP_RESULTS
 from infra.settings import Athena, Fanout, Settings
-from pipeline.events import TASK_CHUNK, TASK_PHASE, TASK_RUN
+from pipeline.events import PLAN_PHASE, TASK_CHUNK, TASK_PHASE, TASK_RUN
 from pipeline.schema import DATABASE
 
 # RunTask refused for a while: throttled, no (Spot) capacity, vCPU quota reached.
@@ -150,7 +148,23 @@ class ChunkMap:
             execution_type=sfn.ProcessorType.STANDARD,
         )
 
+    def plan(self, minutes: int) -> tasks.EcsRunTask:
+        """PlanTask: 4a of a run that is too large for a Lambda."""
+        environment = {
+            TASK_PHASE: PLAN_PHASE,
+            TASK_RUN: sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.plan.request")),
+        }
+        return self._task_state("PlanTask", environment, minutes)
+
     def _chunk(self, id: str, phase: str, minutes: int) -> tasks.EcsRunTask:
+        environment = {
+            TASK_PHASE: phase,
+            TASK_RUN: sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.request")),
+            TASK_CHUNK: sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.chunk")),
+        }
+        return self._task_state(id, environment, minutes)
+
+    def _task_state(self, id: str, environment: dict[str, str], minutes: int) -> tasks.EcsRunTask:
         state = tasks.EcsRunTask(
             self._scope,
             id,
@@ -161,7 +175,7 @@ class ChunkMap:
             subnets=self._network.subnets,
             security_groups=[self._network.task_group],
             assign_public_ip=False,
-            container_overrides=[self._overrides(phase)],
+            container_overrides=[self._overrides(environment)],
             propagated_tag_source=ecs.PropagatedTagSource.TASK_DEFINITION,
             result_path=sfn.JsonPath.DISCARD,  # 10 KB of task description a chunk
             task_timeout=_minutes(minutes),
@@ -184,12 +198,7 @@ class ChunkMap:
             ),
         )
 
-    def _overrides(self, phase: str) -> tasks.ContainerOverride:
-        environment: dict[str, Any] = {
-            TASK_PHASE: phase,
-            TASK_RUN: sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.request")),
-            TASK_CHUNK: sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.chunk")),
-        }
+    def _overrides(self, environment: dict[str, str]) -> tasks.ContainerOverride:
         return tasks.ContainerOverride(
             container_definition=self._task.container,
             environment=[
