@@ -20,8 +20,8 @@ from functools import lru_cache
 #: may have beyond the period of that pad. Largest flux error on 64 px for beta 2.5 and FWHM to 2.5": 1e-4
 #: for theta_E to 3", 5e-4 to 5", where images lie beyond the pad.
 PADS = ((16, 3e-4), (24, 1.5e-3), (40, 1.0))
-#: The pad of a system with images beyond half of the one that its PSF asks for, and its period in pads beyond
-#: the stamp: the stamp's own light is little there, and what wraps must be less. Images beyond it: far.py.
+#: The pad of a system with images beside the stamp, and its period in pads beyond the stamp: what it holds of
+#: their light is little, and what wraps must be less. Images beyond it: far.py.
 FAR_PAD, FAR_PERIODS = 96, 6
 #: Side of a root cell in pixels.
 ROOT_PIXELS = 2

@@ -23,9 +23,10 @@ from physics.sersic import Source
 #: the stamp runs into the Fourier period: both are refused.
 MIN_FWHM_PIXELS = 2.0
 MAX_FWHM_STAMPS = 0.25
-#: A stamp that holds less than this part of the light is integrated again, to a tolerance in units of what it
-#: holds (at least LEAST), since its errors count against its own flux; FINER, since that is one faint image.
-LITTLE, LEAST, FINER = 0.2, 0.003, 0.2
+#: Integrated again, FINER: a stamp that holds less than LITTLE of the light, to a tolerance in units of what it
+#: holds (at least LEAST), since its errors count against its own flux; and a source magnified more than MUCH,
+#: which lies on a caustic, where the errors of many cells have one sign.
+LITTLE, LEAST, MUCH, FINER = 0.2, 0.003, 25.0, 0.2
 _PIXEL_SCALE_RANGE = (0.01, 2.0)
 _CENTER_RANGE = (-100.0, 100.0)
 
@@ -242,7 +243,8 @@ def _render(
     columns = lenses, sources, centers, fluxes, widths, kind, betas, reach, n_pix, pixel_scale
     _render_within(np.ones(n, bool), np.full(n, TOLERANCE), result, *columns)
     share = result.flux_in_stamp.max(axis=1)
-    _render_within(share < LITTLE, FINER * TOLERANCE * np.clip(share, LEAST, 1.0), result, *columns)
+    again = (share < LITTLE) | (result.magnification > MUCH)
+    _render_within(again, FINER * TOLERANCE * np.clip(share, LEAST, 1.0), result, *columns)
     if kind == "moffat":
         limit = 0.5 * n_pix + FAR_PAD
         for row in np.flatnonzero(reach > limit).tolist():
@@ -315,6 +317,6 @@ def _groups(kind: str, beta: float, scales: np.ndarray, reach: np.ndarray, n_pix
     for pad, most_wrapped in reversed(PADS):
         pads[psf.wrapped_flux(kind, broadest, beta, n_pix + 3.0 * pad) <= most_wrapped] = pad
     if kind == "moffat":
-        pads[reach > 0.5 * (n_pix + pads)] = FAR_PAD
+        pads[reach > 0.5 * n_pix] = FAR_PAD
     steps = np.array([density(float(c)) for c in cutoff], dtype=np.int64)
     return np.stack([steps, pads], axis=1)
