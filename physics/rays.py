@@ -31,9 +31,9 @@ _N_COEFFICIENTS = 20
 #: Terms of C and S for axis ratios from ROUND_Q on.
 ROUND_TERMS = 9
 ROUND_Q = 0.4
-#: The profile is replaced by its smooth, flux-conserving core inside the larger of these. On a caustic the core
-#: of a compact n = 8 source is magnified more than the rest: five times more costs it 5e-4 of its flux, fifty
-#: times more 1.4e-3. Positions in float32 are no finer.
+#: The profile is replaced by its smooth, flux-conserving core inside the larger of these. On a caustic the
+#: core of a compact n = 8 source is magnified more than the rest: five times more costs it 5e-4 of its flux,
+#: fifty times more 1.4e-3. Positions in float32 are no finer.
 CORE_ARCSEC = 2e-7
 CORE_R_EFF = 3e-6
 

@@ -23,9 +23,9 @@ from physics.sersic import Source
 #: the stamp runs into the Fourier period: both are refused.
 MIN_FWHM_PIXELS = 2.0
 MAX_FWHM_STAMPS = 0.25
-#: Integrated again, FINER: a stamp that holds less than LITTLE of the light, to a tolerance in units of what it
-#: holds (at least LEAST), since its errors count against its own flux; and a source magnified more than MUCH,
-#: which lies on a caustic, where the errors of many cells have one sign.
+#: Integrated again, FINER: a stamp that holds less than LITTLE of the light, to a tolerance in units of what
+#: it holds (at least LEAST), since its errors count against its own flux; and a source magnified more than
+#: MUCH, which lies on a caustic, where the errors of many cells have one sign.
 LITTLE, LEAST, MUCH, FINER = 0.2, 0.003, 25.0, 0.2
 _PIXEL_SCALE_RANGE = (0.01, 2.0)
 _CENTER_RANGE = (-100.0, 100.0)
