@@ -47,8 +47,8 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
         --no-emit-index-url --no-header --no-annotate
 fresh-locks:
 	cd requirements && $(LOCK) dev.in -o dev.txt
-	cd requirements && $(LOCK) run.in -c dev.txt -o run.txt
-	cd requirements && $(LOCK) task.in -c dev.txt -o task.txt
+	cd requirements && $(LOCK) run.in -c dev.txt --override overrides.txt -o run.txt
+	cd requirements && $(LOCK) task.in -c dev.txt --override overrides.txt -o task.txt
 
 clean:
 	rm -rf $(VENV) build cdk.out *.egg-info

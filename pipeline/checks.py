@@ -13,8 +13,9 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from pipeline import closure_rates
 from pipeline.errors import InputError
-from pipeline.schema import DATABASE, MANIFEST, METRICS, STAMPS, Column, Table
+from pipeline.schema import BANDS, CLOSURE, DATABASE, MANIFEST, METRICS, STAMPS, Column, Table
 from pipeline.storage import RunLayout, check_run_id, check_tier_name
 
 STATUSES = ("PASS", "FAIL", "WARN", "INCONCLUSIVE", "NOT_EXERCISED")
@@ -130,7 +131,9 @@ def render(check: Check, layout: RunLayout, expected_rows: int) -> str:
     if expected_rows < 0:
         raise InputError(f"expected_rows is {expected_rows}; give the number of rows of the manifest")
     return _fill(
-        check.name, check.sql, {**_of_run(layout), "expected_rows": str(expected_rows), **_of_schema()}
+        check.name,
+        check.sql,
+        {**_of_run(layout), "expected_rows": str(expected_rows), **_of_schema(), **_of_closure()},
     )
 
 
@@ -162,13 +165,34 @@ def _of_schema() -> dict[str, str]:
     ranges = [(column.name, condition) for column in METRICS.columns if (condition := range_breach(column))]
     in_controls = [(f"{name} in controls", condition) for name, condition in control_breaches()]
     return {
-        "schema_columns": ",\n    ".join(_schema_values((MANIFEST, METRICS, STAMPS))),
+        "schema_columns": ",\n    ".join(_schema_values((MANIFEST, METRICS, STAMPS, CLOSURE))),
         **_counters("nulls", nulls),
         **_counters("ranges", ranges + in_controls),
         "disagreement": "\n      OR ".join(
             f"m.{name} IS DISTINCT FROM p.{name}" for name in METRICS.names if name in MANIFEST.names
         ),
         "manifest_columns": ", ".join(name for name in METRICS.names if name in MANIFEST.names),
+    }
+
+
+def _of_closure() -> dict[str, str]:
+    """The bounds and rates of the closure test: pipeline/closure_rates.py is their one place."""
+    bounds = closure_rates.BOUNDS
+
+    def fine(quantity: str, names: Iterable[str]) -> str:
+        return " AND ".join(f"abs({name}) <= {sql_double(bounds[quantity])}" for name in names)
+
+    return {
+        "closure_flux_fine": fine("flux", (f"closure_flux_{b}" for b in BANDS)),
+        "closure_l2_fine": fine("l2", (f"closure_l2_{b}" for b in BANDS)),
+        "closure_moment_fine": fine("moment", (f"closure_moment_{b}" for b in BANDS)),
+        "closure_centroid_fine": fine("centroid_arcsec", (f"closure_centroid_{b}_arcsec" for b in BANDS)),
+        "closure_magnification_fine": fine("magnification", ("closure_magnification",)),
+        "closure_l2_columns": ", ".join(f"closure_l2_{b}" for b in BANDS),
+        "closure_null_rate": sql_double(closure_rates.NULL_RATE),
+        "closure_weakest": sql_double(closure_rates.WEAKEST),
+        "closure_false_alarm": sql_double(closure_rates.FALSE_ALARM),
+        "closure_miss": sql_double(closure_rates.MISS),
     }
 
 
@@ -181,6 +205,11 @@ def sql_number(value: float, column: Column) -> str:
     """A literal of the column's type: in Trino 0.5 is a DECIMAL, 0.5e0 a double."""
     if column.type in ("bigint", "int"):
         return str(int(value))
+    return sql_double(value)
+
+
+def sql_double(value: float) -> str:
+    """A literal of type double."""
     text = repr(float(value))
     return text if "e" in text else text + "e0"
 

@@ -177,6 +177,30 @@ STAMPS = Table(
     ),
 )  # fmt: skip
 
+CLOSURE = Table(
+    "closure",
+    "A sample of the injections, each rendered again by an independent renderer from the manifest and the "
+    "recorded PSF, against injected minus raw of its stamp.",
+    (
+        Column("task_id", "string", "key, as in metrics"),
+        Column("brickname", "string", "the survey's brick that owns the host"),
+        Column("host_id", "string", "the host galaxy"),
+        Column("stratum", "string", "the cell of the parameters that the row was drawn from"),
+        Column("closure_reason", "string", "why nothing was compared: no_stamp, hash_mismatch, "
+               "not_renderable", nullable=True),
+        *_per_band("closure_flux_{b}", "double", "flux added to the stamp in {b} over the "
+                   "reference's, minus 1", nullable=True),
+        *_per_band("closure_l2_{b}", "double", "norm of the difference over the norm of the reference, "
+                   "in {b}", nullable=True, low=0),
+        *_per_band("closure_moment_{b}", "double", "second moment of the added light in {b} over "
+                   "the reference's, minus 1", nullable=True),
+        *_per_band("closure_centroid_{b}_arcsec", "double", "distance of the added light's centroid from the "
+                   "reference's, in {b}", "arcsec", nullable=True, low=0),
+        Column("closure_magnification", "double", "recorded magnification over the reference's, minus 1",
+               nullable=True),
+    ),
+)  # fmt: skip
+
 CHECK_RESULTS = Table(
     "check_results",
     "One row a check of the gate.",
@@ -219,7 +243,7 @@ SELECTION_FUNCTION = Table(
     ),
 )  # fmt: skip
 
-TABLES = (MANIFEST, METRICS, STAMPS, CHECK_RESULTS, SELECTION_FUNCTION)
+TABLES = (MANIFEST, METRICS, STAMPS, CLOSURE, CHECK_RESULTS, SELECTION_FUNCTION)
 BY_NAME = {table.name: table for table in TABLES}
 
 # A host catalogue is an input, not a table of the database; survey.hosts writes these columns.
