@@ -39,7 +39,10 @@ _OF_ARCS = frozenset(
     | {f"injected_flux_{band}_nmgy" for band in "grz"}
     | {f"psf_fwhm_used_{band}" for band in "grz"}
 )  # fmt: skip
-_OF_CATALOGUE = frozenset(f"psfdepth_{band}" for band in "grz")  # a catalogue may lack it, in any row
+# A catalogue may lack its depth and a stamp its host's light or good pixels, in any row.
+_MAY_LACK = frozenset(f"{name}_{band}" for band in "grz" for name in ("psfdepth", "sky_noise")) | {
+    "host_x_arcsec", "host_y_arcsec",
+}  # fmt: skip
 _POSITIVE = frozenset(
     {"total_injected_flux"}
     | {f"src_flux_{band}_nmgy" for band in "grz"}
@@ -237,7 +240,7 @@ def null_breach(column: Column) -> str:
         return f"(NOT cutout_ok AND {empty}) OR ({_GOOD} AND {name} IS NOT NULL)"
     if not column.nullable:
         missing = empty
-    elif name in _OF_CATALOGUE:
+    elif name in _MAY_LACK:
         missing = ""
     elif name in MANIFEST.names:
         missing = f"(NOT is_control AND {empty})"
@@ -274,7 +277,7 @@ def range_breach(column: Column) -> str:
 def control_breaches() -> list[tuple[str, str]]:
     """(column, condition) of what must not be set in a control: truth, and light that was never added."""
     truth = [c.name for c in MANIFEST.columns if c.nullable and c.name in METRICS.names]
-    breaches = [(name, f"is_control AND {name} IS NOT NULL") for name in truth if name not in _OF_CATALOGUE]
+    breaches = [(name, f"is_control AND {name} IS NOT NULL") for name in truth if name not in _MAY_LACK]
     light = [name for name in METRICS.names if name in _OF_ARCS and not name.startswith("psf_")]
     breaches += [
         (name, f"is_control AND {name} IS NOT NULL" + ("" if name in _RATIOS else f" AND {name} <> 0e0"))

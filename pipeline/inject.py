@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from physics import Psf, matched_filter_snr, peak_snr, render_batch
 from physics.render import MAX_FWHM_STAMPS, MIN_FWHM_PIXELS
+from pipeline import host_light
 from pipeline.contracts import check_rows
 from pipeline.events import CACHE_PHASE, INJECT_PHASE, ChunkRecord, RunRequest
 from pipeline.manifest import tier_of
@@ -158,9 +159,24 @@ def _host_stamp(reader: BrickReader, ra: float, dec: float, tier: Tier) -> HostS
         "wise_brightmask_frac": wise_brightmask_fraction(cutout.maskbits, reader.mask_bits),
         "offset_x_arcsec": cutout.center[0],
         "offset_y_arcsec": cutout.center[1],
+        **_of_host(cutout),
     }
     good = ~bad & (cutout.invvar[_R] > 0)
     return HostStamp(cutout, _pixels(cutout.image), good, shared, tuple(psf.fwhm))
+
+
+def _of_host(cutout: Cutout) -> dict[str, float | None]:
+    """What the raw stamp shows of the host and of its noise; NULL where it shows nothing."""
+    x, y = host_light.centroid(cutout.image[_R], cutout.center)
+    noise = {
+        f"sky_noise_{b}": host_light.noise_ratio(cutout.image[i], cutout.invvar[i])
+        for i, b in enumerate(BANDS)
+    }
+    found = {"host_x_arcsec": x, "host_y_arcsec": y, **noise}
+    return {
+        "host_core_flux_r_nmgy": host_light.core_flux(cutout.image[_R]),
+        **{name: value if np.isfinite(value) else None for name, value in found.items()},
+    }
 
 
 def _inject(tasks: list[dict[str, Any]], stamps: dict[str, HostStamp | str], tier: Tier) -> BrickResult:
@@ -232,6 +248,7 @@ def _measured(
         **{f"injected_flux_{b}_nmgy": float(added[i].sum()) for i, b in enumerate(BANDS)},
         "magnification": float(magnification),
         "flux_in_stamp": float(in_stamp),
+        "core_flux_r_nmgy": host_light.core_flux(image[_R]),
     }
     numbers = [value for value in measured.values() if isinstance(value, float)]
     measured["metrics_ok"] = bool(np.isfinite(numbers).all())

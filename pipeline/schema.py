@@ -156,6 +156,16 @@ METRICS = Table(
                "arcsec", nullable=True, low=-1, high=1),
         Column("offset_y_arcsec", "double", "cy: host's sub-pixel offset from the stamp's middle, +y",
                "arcsec", nullable=True, low=-1, high=1),
+        Column("core_flux_r_nmgy", "double", "flux of the central 10 x 10 pixels of the stamp in r, arcs "
+               "included", "nmgy", nullable=True),
+        Column("host_core_flux_r_nmgy", "double", "the same of the raw cutout", "nmgy", nullable=True),
+        Column("host_x_arcsec", "double", "centroid of the host's light in r from its catalogue position, "
+               "+x; NULL where a neighbour outshines it", "arcsec", nullable=True, low=-2, high=2),
+        Column("host_y_arcsec", "double", "centroid of the host's light in r from its catalogue position, "
+               "+y",
+               "arcsec", nullable=True, low=-2, high=2),
+        *_per_band("sky_noise_{b}", "double", "pixel noise of the raw cutout in {b} over the one that invvar "
+                   "tells", nullable=True, low=0),
     ),
 )  # fmt: skip
 

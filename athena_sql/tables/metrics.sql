@@ -54,7 +54,14 @@ CREATE EXTERNAL TABLE darkhalo.metrics (
   `bad_pixel_frac` double COMMENT 'fraction of the stamp\'s pixels with a bad mask bit or no invvar',
   `wise_brightmask_frac` double COMMENT 'fraction of the stamp\'s pixels in a WISE bright-star mask',
   `offset_x_arcsec` double COMMENT 'cx: host\'s sub-pixel offset from the stamp\'s middle, +x [arcsec]',
-  `offset_y_arcsec` double COMMENT 'cy: host\'s sub-pixel offset from the stamp\'s middle, +y [arcsec]'
+  `offset_y_arcsec` double COMMENT 'cy: host\'s sub-pixel offset from the stamp\'s middle, +y [arcsec]',
+  `core_flux_r_nmgy` double COMMENT 'flux of the central 10 x 10 pixels of the stamp in r, arcs included [nmgy]',
+  `host_core_flux_r_nmgy` double COMMENT 'the same of the raw cutout [nmgy]',
+  `host_x_arcsec` double COMMENT 'centroid of the host\'s light in r from its catalogue position, +x; NULL where a neighbour outshines it [arcsec]',
+  `host_y_arcsec` double COMMENT 'centroid of the host\'s light in r from its catalogue position, +y [arcsec]',
+  `sky_noise_g` double COMMENT 'pixel noise of the raw cutout in g over the one that invvar tells',
+  `sky_noise_r` double COMMENT 'pixel noise of the raw cutout in r over the one that invvar tells',
+  `sky_noise_z` double COMMENT 'pixel noise of the raw cutout in z over the one that invvar tells'
 )
 PARTITIONED BY (tier string, run_id string, region_split string)
 STORED AS PARQUET
