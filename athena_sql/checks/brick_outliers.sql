@@ -42,20 +42,21 @@ pooled AS (
   FROM bricks
   GROUP BY quantity
 ),
--- Bricks differ a little for good reasons (seeing, crowding): the error holds the scatter of the other bricks.
+-- Bricks differ a little for good reasons (seeing, crowding): the error holds the scatter of the other bricks,
+-- and at least 1e-4, below which a difference of logarithms says nothing.
 scored AS (
   SELECT
     b.quantity AS quantity,
     b.brickname AS brickname,
     p.n_bricks AS n_bricks,
     p.n AS n,
-    abs(b.mean_y - (p.n_bricks * p.mean_y - b.mean_y) / (p.n_bricks - 1e0)) / nullif(sqrt(
-      power(p.sd, 2e0) / b.n + greatest(
+    abs(b.mean_y - (p.n_bricks * p.mean_y - b.mean_y) / (p.n_bricks - 1e0)) / sqrt(
+      1e-8 + power(p.sd, 2e0) / b.n + greatest(
         ((p.n_bricks - 1e0) * power(p.sd_bricks, 2e0)
           - p.n_bricks / (p.n_bricks - 1e0) * power(b.mean_y - p.mean_y, 2e0)) / (p.n_bricks - 2e0),
         0e0
       )
-    ), 0e0) AS z
+    ) AS z
   FROM bricks AS b
   JOIN pooled AS p ON b.quantity = p.quantity
   WHERE p.n_bricks >= 4
