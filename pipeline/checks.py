@@ -129,14 +129,17 @@ def parse_check(file_name: str, text: str) -> Check:
 # ---------------------------------------------------------------- SQL
 
 
-def render(check: Check, layout: RunLayout, expected_rows: int) -> str:
-    """The SQL of a check for a run that was planned with `expected_rows` rows."""
+def render(check: Check, layout: RunLayout, expected_rows: int, columns: frozenset[str] | None = None) -> str:
+    """The SQL of a check for a run that was planned with `expected_rows` rows.
+
+    columns: those of metrics that are judged column by column, where a foreign table has not all of them.
+    """
     if expected_rows < 0:
         raise InputError(f"expected_rows is {expected_rows}; give the number of rows of the manifest")
     return _fill(
         check.name,
         check.sql,
-        {**_of_run(layout), "expected_rows": str(expected_rows), **_of_schema(), **_of_closure()},
+        {**_of_run(layout), "expected_rows": str(expected_rows), **_of_schema(columns), **_of_closure()},
     )
 
 
@@ -163,10 +166,15 @@ def _of_run(layout: RunLayout) -> dict[str, str]:
     }
 
 
-def _of_schema() -> dict[str, str]:
-    nulls = [(column.name, condition) for column in METRICS.columns if (condition := null_breach(column))]
-    ranges = [(column.name, condition) for column in METRICS.columns if (condition := range_breach(column))]
-    in_controls = [(f"{name} in controls", condition) for name, condition in control_breaches()]
+def _of_schema(present: frozenset[str] | None) -> dict[str, str]:
+    columns = [column for column in METRICS.columns if present is None or column.name in present]
+    nulls = [(column.name, condition) for column in columns if (condition := null_breach(column))]
+    ranges = [(column.name, condition) for column in columns if (condition := range_breach(column))]
+    in_controls = [
+        (f"{name} in controls", condition)
+        for name, condition in control_breaches()
+        if present is None or name in present
+    ]
     return {
         "schema_columns": ",\n    ".join(_schema_values((MANIFEST, METRICS, STAMPS, CLOSURE))),
         **_counters("nulls", nulls),

@@ -84,7 +84,8 @@ def _reference(row: dict[str, Any], n_pix: int) -> tuple[np.ndarray, float]:
         row["src_x_arcsec"], row["src_y_arcsec"], row["src_reff_arcsec"], row["src_n_sersic"],
         row["src_e"], row["src_phi_rad"],
     )  # fmt: skip
-    psf = [PsfModel.of_psfsize(row[f"psfsize_{band}"], row["psf_kind"], row["psf_beta"]) for band in BANDS]
+    sizes = (row[f"psfsize_{band}"] for band in BANDS)
+    psf = tuple(PsfModel.of_psfsize(size, row["psf_kind"], row["psf_beta"]) for size in sizes)
     center = (row["offset_x_arcsec"], row["offset_y_arcsec"])
     images, magnification = render(lens, source, psf, n_pix, PIXEL_SCALE, center)
     fluxes = np.array([row[f"src_flux_{band}_nmgy"] for band in BANDS])

@@ -26,19 +26,18 @@ Row = dict[str, Any]
 
 def plant_in_code(world: World, only: str) -> Iterator[Row]:
     """Each bug in the code of 4a or 4c, on the run that it makes."""
-    for number, (family, name, patch) in enumerate(code_bugs.BUGS):
+    for family, name, patch in code_bugs.BUGS:
         if only not in f"{family}: {name}":
             continue
-        run_id = f"code-{number}"
         try:
             with patch():
-                folder = world.run(run_id, CODE_BRICKS)
+                folder = world.run("planted", CODE_BRICKS)
             judged = judge(folder)
             checks, rows = stopped_by(judged), judged["rows"]
         except Exception as error:  # a phase that refuses stops the run as well
             checks, rows = [f"refused: {type(error).__name__}: {error}"[:70]], 0
         yield {"family": family, "bug": name, "stopped_by": checks, "rows": rows}
-        world.forget(run_id)
+        world.forget("planted")
 
 
 def plant_in_tables(world: World, root: Path, only: str) -> Iterator[Row]:
