@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from closure import Deviation, Lens, PsfModel, Source, deviation, render
 from pipeline.closure_rates import rows_needed
 from pipeline.closure_sample import sample
+from pipeline.contracts import check_rows
 from pipeline.errors import InputError
 from pipeline.events import ChunkRecord, RunRequest
 from pipeline.parquet import from_rows, read, to_bytes
@@ -55,6 +56,7 @@ def close_run(store: Store, request: RunRequest) -> dict[str, Any]:
         compared += [_incomparable(row, "no_stamp") for row in own.values()]
     compared.sort(key=lambda row: row["task_id"])
     table = from_rows(CLOSURE, compared)
+    check_rows(table, CLOSURE, CLOSURE.name, "task_id")
     publish(store, request.layout.partition(CLOSURE.name).part(0), to_bytes(table))
     return {"rows": len(table), "needed": needed}
 

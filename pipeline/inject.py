@@ -26,7 +26,7 @@ from pipeline.events import CACHE_PHASE, INJECT_PHASE, ChunkRecord, RunRequest
 from pipeline.manifest import tier_of
 from pipeline.parquet import arrow_schema, from_rows, read, to_bytes
 from pipeline.progress import Progress
-from pipeline.schema import BANDS, MANIFEST, METRICS, STAMPS
+from pipeline.schema import BANDS, MANIFEST, METRICS, STAMPS, Table
 from pipeline.storage import cache_key
 from pipeline.store import Store, get_json, publish, publish_json
 from pipeline.tier import Tier
@@ -59,9 +59,9 @@ def inject_chunk(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[
             for brick in chunk.bricks:
                 tasks = manifest.filter(pc.equal(manifest["brickname"], brick)).to_pylist()
                 result = inject_brick(store, brick, cached[brick], tasks, tier)
-                metrics.append(from_rows(METRICS, result.metrics))
+                metrics.append(_kept(from_rows(METRICS, result.metrics), METRICS, brick))
                 if result.stamps:
-                    writer.write_table(from_rows(STAMPS, result.stamps))
+                    writer.write_table(_kept(from_rows(STAMPS, result.stamps), STAMPS, brick))
                 progress.advance(len(tasks))
         parts = {
             METRICS.name: layout.partition(METRICS.name, chunk.region_split).part(chunk.part),
@@ -79,6 +79,12 @@ def inject_chunk(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[
     }
     publish_json(store, layout.receipt(INJECT_PHASE, chunk.chunk_id), receipt)
     return {"rows": len(table), "quarantined": sum(receipt["quarantined"].values())}
+
+
+def _kept(rows: pa.Table, table: Table, brick: str) -> pa.Table:
+    """The rows, if they keep the schema's contract; InputError names the first that does not."""
+    check_rows(rows, table, f"{table.name} of brick {brick}", "task_id")
+    return rows
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ lenstronomy's rays integrated adaptively for the arcs, astropy for pixels and po
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 
+from pipeline import inject
 from pipeline.errors import InputError
 from pipeline.events import CACHE_PHASE, ChunkRecord, RunRequest
 from pipeline.inject import _host_stamp, inject_brick, inject_chunk
@@ -31,6 +33,7 @@ from survey.maskbits import MASK_BITS
 from survey.sky import write_sky
 from survey.sources import FolderSource
 from tests.physics.oracle import render_oracle
+from tests.pipeline.small_run import small_run
 
 SCALE = 0.262
 TIER = load_tier("debug")
@@ -324,3 +327,20 @@ def test_masks_count_and_masked_pixels_give_no_snr():
 )
 def test_a_host_without_a_usable_psf_is_quarantined(changes, reason):
     assert _host_stamp(Reader(**changes), 0.0, 0.0, TIER) == reason
+
+
+def test_a_row_that_breaks_the_contract_is_named_and_nothing_is_published(tmp_path, monkeypatch):
+    real = inject.render_batch
+
+    def below_one(**arguments):
+        arcs = real(**arguments)
+        return replace(arcs, magnification=0.5 * arcs.magnification / arcs.magnification)
+
+    monkeypatch.setattr(inject, "render_batch", below_one)
+    with pytest.raises(
+        InputError, match=r"metrics of brick \w+: row \w+: magnification is 0.5; .* at least 1"
+    ):
+        small_run(tmp_path, closure=False)
+    assert not list(tmp_path.rglob("metrics/**/*.parquet")) and not list(
+        tmp_path.rglob("stamps/**/*.parquet")
+    )
