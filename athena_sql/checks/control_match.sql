@@ -81,7 +81,7 @@ SELECT
   n_control AS n,
   format(
     '%d hosts with controls, %d with injections: they differ most in %s, by %.2f; ',
-    n_control, n_injected, coalesce(quantity, '(nothing)'), k
+    n_control, n_injected, CASE WHEN k > 0e0 THEN quantity ELSE '(nothing)' END, k
   ) || format('the core''s light alone tells them apart with an area of %.3f.', coalesce(auc, 0.5e0)) AS message
 FROM worst
 CROSS JOIN counts

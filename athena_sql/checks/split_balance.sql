@@ -75,7 +75,7 @@ SELECT
   n,
   format(
     'of %d comparisons between %d splits (%d hosts, at least %d a split) the largest is %.2f errors, in %s.',
-    n_compared, n_splits, n, n_least, z, coalesce(parameter, '(none)')
+    n_compared, n_splits, n, n_least, z, CASE WHEN z > 0e0 THEN parameter ELSE '(none)' END
   ) AS message
 FROM facts
 CROSS JOIN host_count
