@@ -87,13 +87,13 @@ def test_validate_takes_any_folder_and_stops_one_whose_magnification_is_spoiled(
     answer = darkhalo("validate", copy, "--json")
     assert answer.code == 3, answer.err
     failed = {c["name"] for c in answer.json["checks"] if c["status"] == "FAIL"}
-    assert failed == {"magnification", "ranges"}
+    assert failed == {"flux_identity", "magnification", "ranges"}
     assert any("magnification" in reason for reason in answer.json["reasons"])
 
 
 def test_validate_takes_tables_without_partition_folders(good_run, tmp_path):
     run_dir = Path(good_run.json["run_dir"])
-    for table in ("manifest", "metrics", "stamps"):
+    for table in ("manifest", "metrics", "stamps", "closure"):
         (tmp_path / table).mkdir()
         for number, part in enumerate(sorted((run_dir / table).rglob("*.parquet"))):
             shutil.copy(part, tmp_path / table / f"{number}.parquet")
