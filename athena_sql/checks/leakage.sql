@@ -2,7 +2,7 @@
 -- asks: Is everything that a network could recognise in one split only?
 -- statistic: hosts, bricks, sky regions, positions within 1 arcsec and raw stamps that stand in two splits
 -- bound: 0
--- needs: rows in at least two splits
+-- needs: rows in at least two splits; where no row says its split, NOT_EXERCISED
 -- stops: splits by row, regions dealt twice, a host catalogue with a galaxy under two ids, one stamp read twice
 -- on failure: look at the regions that the message counts; splits are by HEALPix region, never by row
 WITH rows_split AS (
@@ -74,7 +74,7 @@ facts AS (
 SELECT
   CASE
     WHEN n_leak > 0 THEN 'FAIL'
-    WHEN n_hosts = 0 THEN 'NOT_EXERCISED'
+    WHEN n_hosts = 0 OR n_splits = 0 THEN 'NOT_EXERCISED'
     WHEN n_splits < 2 THEN 'FAIL'
     ELSE 'PASS'
   END AS status,

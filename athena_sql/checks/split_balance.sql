@@ -64,7 +64,7 @@ host_count AS (
 )
 SELECT
   CASE
-    WHEN n = 0 THEN 'NOT_EXERCISED'
+    WHEN n = 0 OR n_splits = 0 THEN 'NOT_EXERCISED'
     WHEN n_splits < 2 THEN 'FAIL'
     WHEN z > 5.5e0 AND n_least >= 3 THEN 'FAIL'
     WHEN n < 60 OR n_least < 20 THEN 'INCONCLUSIVE'
