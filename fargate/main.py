@@ -17,6 +17,7 @@ from typing import Any
 from pipeline.errors import InputError, StorageConflictError
 from pipeline.events import (
     CACHE_PHASE,
+    CLOSURE_PHASE,
     INJECT_PHASE,
     TASK_PHASE,
     ChunkRecord,
@@ -31,7 +32,7 @@ STOPPED = 128 + signal.SIGTERM
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
-    """Do the chunk that the environment names; the exit code."""
+    """Do the phase, on the chunk, that the environment names; the exit code."""
     signal.signal(signal.SIGTERM, stop)
     try:
         phase, request, chunk, bucket = from_environment(dict(environment))
@@ -39,12 +40,17 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     except (InputError, StorageConflictError, SurveyError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
-    print(json.dumps({"phase": phase, "run_id": request.run_id, "chunk_id": chunk.chunk_id, **counts}))
+    which = {} if chunk is None else {"chunk_id": chunk.chunk_id}
+    print(json.dumps({"phase": phase, "run_id": request.run_id, **which, **counts}))
     return 0
 
 
-def work(phase: str, store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[str, Any]:
-    """Phase 4b or 4c on a chunk. Only 4c loads the physics and its compiler."""
+def work(phase: str, store: Store, request: RunRequest, chunk: ChunkRecord | None) -> dict[str, Any]:
+    """Phase 4b or 4c on a chunk, or closure on the run. Only 4c loads the physics and its compiler."""
+    if chunk is None:
+        from pipeline.closure import close_run
+
+        return close_run(store, request)
     if phase == CACHE_PHASE:
         from pipeline.staging import cache_chunk
 
@@ -54,7 +60,8 @@ def work(phase: str, store: Store, request: RunRequest, chunk: ChunkRecord) -> d
 
         return inject_chunk(store, request, chunk)
     raise InputError(
-        f"environment: {TASK_PHASE} is {phase!r}; the state machine sets {CACHE_PHASE} or {INJECT_PHASE}"
+        f"environment: {TASK_PHASE} is {phase!r}; the state machine sets {CACHE_PHASE}, {INJECT_PHASE} "
+        f"or {CLOSURE_PHASE}"
     )
 
 

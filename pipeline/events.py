@@ -13,11 +13,12 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.storage import RunLayout
 
-TASK_PHASE = "DARKHALO_PHASE"  # CACHE_PHASE or INJECT_PHASE
+TASK_PHASE = "DARKHALO_PHASE"  # CACHE_PHASE, INJECT_PHASE or CLOSURE_PHASE
 TASK_RUN = "DARKHALO_RUN"  # RunRequest as JSON
-TASK_CHUNK = "DARKHALO_CHUNK"  # ChunkRecord as JSON
+TASK_CHUNK = "DARKHALO_CHUNK"  # ChunkRecord as JSON; the closure task has none: it samples the whole run
 CACHE_PHASE = "cache"  # 4b: bricks into the cache
 INJECT_PHASE = "inject"  # 4c: stamps and metrics
+CLOSURE_PHASE = "closure"  # after 4c: a sample of the run, rendered again
 STAGING = (
     "auto",
     "whole",
@@ -90,14 +91,15 @@ class ChunkRecord:
         return {**asdict(self), "bricks": list(self.bricks)}
 
 
-def from_environment(environment: dict[str, str]) -> tuple[str, RunRequest, ChunkRecord, str]:
+def from_environment(environment: dict[str, str]) -> tuple[str, RunRequest, ChunkRecord | None, str]:
     """(phase, request, chunk, bucket) of a task; InputError names the variable that is missing or wrong."""
-    for name in (TASK_PHASE, TASK_RUN, TASK_CHUNK, DATA_BUCKET):
+    of_run = environment.get(TASK_PHASE) == CLOSURE_PHASE
+    for name in (TASK_PHASE, TASK_RUN, *(() if of_run else (TASK_CHUNK,)), DATA_BUCKET):
         if not environment.get(name):
             raise InputError(f"environment: {name} is not set; the state machine sets it for every task")
     try:
         request = RunRequest.from_event(json.loads(environment[TASK_RUN]))
-        chunk = ChunkRecord.from_event(json.loads(environment[TASK_CHUNK]))
+        chunk = None if of_run else ChunkRecord.from_event(json.loads(environment[TASK_CHUNK]))
     except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"environment: {TASK_RUN} or {TASK_CHUNK} is no valid record: {error!r}") from error
     return environment[TASK_PHASE], request, chunk, environment[DATA_BUCKET]

@@ -7,6 +7,7 @@ refused. That makes every retry safe.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -36,6 +37,10 @@ class Store(Protocol):
 
     def get(self, key: str) -> bytes:
         """The object's bytes; InputError if there is none."""
+        ...
+
+    def download(self, key: str, path: Path) -> None:
+        """The object into a file."""
         ...
 
     def exists(self, key: str) -> bool: ...
@@ -103,6 +108,11 @@ class S3Store:
         except self._s3.exceptions.NoSuchKey as error:
             raise InputError(f"{self.uri(key)}: no such object; run the step that writes it") from error
 
+    def download(self, key: str, path: Path) -> None:
+        body = io.BufferedReader(self._s3.get_object(Bucket=self.bucket, Key=key)["Body"])
+        with path.open("wb") as file:
+            shutil.copyfileobj(body, file, 1 << 20)
+
     def exists(self, key: str) -> bool:
         found = self._s3.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1).get("Contents", [])
         return any(item["Key"] == key for item in found)
@@ -160,6 +170,9 @@ class FolderStore:
             return (self.root / key).read_bytes()
         except FileNotFoundError as error:
             raise InputError(f"{self.uri(key)}: no such file; run the step that writes it") from error
+
+    def download(self, key: str, path: Path) -> None:
+        shutil.copyfile(self.root / key, path)
 
     def exists(self, key: str) -> bool:
         return (self.root / key).is_file()

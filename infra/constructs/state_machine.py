@@ -1,4 +1,4 @@
-"""The state machine: plan -> cache -> inject -> reconcile -> checks -> verdict -> gate -> selection function.
+"""The state machine: plan, cache, inject, closure, reconcile, checks, verdict, gate, selection function.
 
 An execution that SUCCEEDED means that the machine worked; whether the run is good stands in its output,
 `verdict`: "GO" with `status` "PUBLISHED" (state Done), or "NO-GO" with `status` "BLOCKED" (state Blocked).
@@ -18,7 +18,7 @@ from constructs import Construct
 from infra.constructs.functions import Functions
 from infra.constructs.network import IsolatedNetwork
 from infra.constructs.state_machine_role import StateMachineRole
-from infra.constructs.states import Checks, ChunkMap, invoke, query
+from infra.constructs.states import Checks, FargateTasks, invoke, query
 from infra.constructs.task import Task
 from infra.settings import Settings
 
@@ -43,14 +43,15 @@ class Machine(Construct):
     ) -> None:
         super().__init__(scope, id)
         self._settings, self._functions = settings, functions
-        fan_out = ChunkMap(self, settings, bucket, task, network)
+        fargate = FargateTasks(self, settings, bucket, task, network)
         minutes, short = settings.functions.timeout_minutes, settings.functions.short_timeout_minutes
         chain = (
             invoke(self, "Plan", functions.plan, None, "$.plan", minutes)
-            .next(fan_out.state("Cache", "cache", settings.fanout.cache_concurrency,
+            .next(fargate.state("Cache", "cache", settings.fanout.cache_concurrency,
                                 settings.tasks.cache_timeout_minutes))
-            .next(fan_out.state("Inject", "inject", settings.fanout.inject_concurrency,
+            .next(fargate.state("Inject", "inject", settings.fanout.inject_concurrency,
                                 settings.tasks.inject_timeout_minutes))
+            .next(fargate.closure(settings.tasks.closure_timeout_minutes))
             .next(invoke(self, "Reconcile", functions.reconcile, REQUEST, "$.reconcile", minutes))
             .next(invoke(self, "ListQueries", functions.list_queries, REQUEST, "$.queries", short))
             .next(Checks(self, settings.athena).state)

@@ -20,7 +20,7 @@ from infra.constructs.network import IsolatedNetwork
 from infra.constructs.task import Task
 from infra.paths import MAP_RESULTS
 from infra.settings import Athena, Fanout, Settings
-from pipeline.events import TASK_CHUNK, TASK_PHASE, TASK_RUN
+from pipeline.events import CLOSURE_PHASE, TASK_CHUNK, TASK_PHASE, TASK_RUN
 from pipeline.schema import DATABASE
 
 # RunTask refused for a while: throttled, no (Spot) capacity, vCPU quota reached.
@@ -116,8 +116,8 @@ class Checks:
         ).item_processor(run.next(ran))
 
 
-class ChunkMap:
-    """Distributed Maps over the chunks of $.plan.chunks_key, one Fargate task a chunk."""
+class FargateTasks:
+    """Distributed Maps over the chunks of $.plan.chunks_key, one task a chunk; and one task for a run."""
 
     def __init__(
         self, scope: Construct, settings: Settings, bucket: s3.IBucket, task: Task, network: IsolatedNetwork
@@ -145,12 +145,20 @@ class ChunkMap:
         ignored = "@aws-cdk/aws-stepfunctions:propertyIgnored"
         cdk.Annotations.of(state).acknowledge_warning(ignored, "map_execution_type says the same")
         return state.item_processor(
-            self._chunk(f"{name}Chunk", phase, minutes),
+            self._task_state(f"{name}Chunk", self._of_chunk(phase), minutes),
             mode=sfn.ProcessorMode.DISTRIBUTED,
             execution_type=sfn.ProcessorType.STANDARD,
         )
 
-    def _chunk(self, id: str, phase: str, minutes: int) -> tasks.EcsRunTask:
+    def closure(self, minutes: int) -> tasks.EcsRunTask:
+        """`Closure`: a sample of the run rendered again, in one task."""
+        environment = {
+            TASK_PHASE: CLOSURE_PHASE,
+            TASK_RUN: sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.plan.request")),
+        }
+        return self._task_state("Closure", environment, minutes)
+
+    def _task_state(self, id: str, environment: dict[str, Any], minutes: int) -> tasks.EcsRunTask:
         state = tasks.EcsRunTask(
             self._scope,
             id,
@@ -161,7 +169,7 @@ class ChunkMap:
             subnets=self._network.subnets,
             security_groups=[self._network.task_group],
             assign_public_ip=False,
-            container_overrides=[self._overrides(phase)],
+            container_overrides=[self._overrides(environment)],
             propagated_tag_source=ecs.PropagatedTagSource.TASK_DEFINITION,
             result_path=sfn.JsonPath.DISCARD,  # 10 KB of task description a chunk
             task_timeout=_minutes(minutes),
@@ -184,12 +192,15 @@ class ChunkMap:
             ),
         )
 
-    def _overrides(self, phase: str) -> tasks.ContainerOverride:
-        environment: dict[str, Any] = {
+    @staticmethod
+    def _of_chunk(phase: str) -> dict[str, Any]:
+        return {
             TASK_PHASE: phase,
             TASK_RUN: sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.request")),
             TASK_CHUNK: sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.chunk")),
         }
+
+    def _overrides(self, environment: dict[str, Any]) -> tasks.ContainerOverride:
         return tasks.ContainerOverride(
             container_definition=self._task.container,
             environment=[

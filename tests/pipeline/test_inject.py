@@ -37,6 +37,7 @@ from survey.maskbits import MASK_BITS
 from survey.sky import write_sky
 from survey.sources import FolderSource
 from tests.physics.oracle import render_oracle
+from tests.pipeline.small_run import small_run
 
 SCALE = 0.262
 TIER = load_tier("debug")
@@ -422,3 +423,20 @@ def test_psf_images_that_cannot_be_used_quarantine_their_host(world, tmp_path):
     ).metrics}  # fmt: skip
     assert got.pop(tasks[0]["host_id"]) == "bad_psf"
     assert set(got.values()) == {None}
+
+
+def test_a_row_that_breaks_the_contract_is_named_and_nothing_is_published(tmp_path, monkeypatch):
+    real = inject.render_batch
+
+    def below_one(**arguments):
+        arcs = real(**arguments)
+        return replace(arcs, magnification=0.5 * arcs.magnification / arcs.magnification)
+
+    monkeypatch.setattr(inject, "render_batch", below_one)
+    with pytest.raises(
+        InputError, match=r"metrics of brick \w+: row \w+: magnification is 0.5; .* at least 1"
+    ):
+        small_run(tmp_path, closure=False)
+    assert not list(tmp_path.rglob("metrics/**/*.parquet")) and not list(
+        tmp_path.rglob("stamps/**/*.parquet")
+    )

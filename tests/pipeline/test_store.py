@@ -111,3 +111,9 @@ def test_json_round_trips_and_broken_json_is_named(any_store, tmp_path):
     publish(any_store, "broken.json", b"{")
     with pytest.raises(InputError, match=r"broken\.json: not JSON"):
         get_json(any_store, "broken.json")
+
+
+def test_download_gives_the_bytes(any_store, tmp_path):
+    publish(any_store, "a", bytes(range(256)) * 9000)
+    any_store.download("a", tmp_path / "file")
+    assert (tmp_path / "file").read_bytes() == bytes(range(256)) * 9000
