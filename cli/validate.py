@@ -17,7 +17,7 @@ from cli.workspace import Workspace
 from pipeline import checks
 from pipeline.errors import InputError
 from pipeline.events import RunRequest
-from pipeline.schema import CLOSURE, MANIFEST, METRICS
+from pipeline.schema import CLOSURE, MANIFEST, METRICS, STAMPS
 from pipeline.selection import write_cells
 from pipeline.storage import RunLayout
 from pipeline.store import FolderStore, get_json
@@ -26,7 +26,7 @@ from pipeline.tier import load_tier
 UNNAMED = "unnamed"
 
 if TYPE_CHECKING:
-    from local_cloud.athena_engine import Engine
+    from local_cloud.athena_engine import Engine, FolderCatalogue
 
 
 @click.command()
@@ -68,13 +68,18 @@ def judge_folder(folder: Path, tier: str | None) -> dict[str, Any]:
     rows = _count(engine, MANIFEST.name) if catalogue.present(MANIFEST.name) else _count(engine, METRICS.name)
     expected = plan.get("expected_rows", rows)
     with tempfile.TemporaryDirectory() as place:
-        if not catalogue.present(CLOSURE.name):
+        if _to_close(catalogue):
             _close(folder, layout, Path(place))
             engine = Engine(FolderCatalogue(folder, constants=given, elsewhere={CLOSURE.name: Path(place)}))
         results = [
             _check(engine, check, layout, expected, settings.critical) for check in checks.load_checks()
         ]
     return _answer(folder, layout, rows, results, settings.critical)
+
+
+def _to_close(catalogue: FolderCatalogue) -> bool:
+    needed = (MANIFEST, METRICS, STAMPS)
+    return not catalogue.present(CLOSURE.name) and all(catalogue.present(table.name) for table in needed)
 
 
 def _close(folder: Path, layout: RunLayout, place: Path) -> None:

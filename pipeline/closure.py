@@ -52,7 +52,8 @@ def close_run(store: Store, request: RunRequest) -> dict[str, Any]:
     def narrow(table: Table, chunk: ChunkRecord) -> pa.Table:
         return read(store.get(part(table, chunk)), table, store.uri(part(table, chunk)))
 
-    candidates, chunk_of = [], {}
+    candidates: list[dict[str, Any]] = []
+    chunk_of: dict[str, ChunkRecord] = {}
     for chunk in chunks:
         found = _candidates(narrow(MANIFEST, chunk), narrow(METRICS, chunk))
         candidates += found
@@ -179,8 +180,9 @@ def _stamps(path: Path, wanted: set[str], name: str) -> Iterator[dict[str, Any]]
                 ids = file.read_row_group(number, columns=["task_id"], use_threads=False)["task_id"]
                 rows = np.flatnonzero(pc.is_in(ids, pa.array(sorted(wanted))).to_numpy())
                 if len(rows):
-                    yield from file.read_row_group(number, use_threads=False).take(rows).to_pylist()
-    except pa.ArrowException as error:
+                    group = file.read_row_group(number, use_threads=False).select(STAMPS.names)
+                    yield from group.take(rows).to_pylist()
+    except (pa.ArrowException, KeyError) as error:
         raise InputError(f"{name}: not a stamps part ({error}); run its chunk again") from error
 
 
