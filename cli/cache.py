@@ -10,23 +10,24 @@ from typing import Any
 
 import click
 
-from cli import exits, output
-from cli.run import make_request, sky_options, staging_option, with_staging
+from cli import exits, output, request
 from cli.workspace import Workspace
 from pipeline.events import ChunkRecord, RunRequest
 from pipeline.progress import Progress
-from pipeline.store import FolderStore, get_json, publish
+from pipeline.store import FolderStore, get_json
 
 
 @click.command()
 @click.argument("tier")
-@staging_option
-@sky_options
+@request.staging_option
+@request.sky_options
 def cache(
     tier: str, bricks: int | None, sky: str, brick_pixels: int, hosts: Path | None, staging: str,
     workspace: Path, as_json: bool,
 ) -> int:  # fmt: skip
     """Phase 4b alone: fetch and verify the bricks that a tier needs, into <workspace>/staged.
+
+    TIER is a tier's name, or the path of a .toml file. Needs no GO of other tiers.
 
     A later run of the same sky in this workspace finds them there. Stopped or failed, start it again: what is
     cached stays, and only the rest is fetched. A brick that cannot be used is listed with its reason, and
@@ -34,11 +35,12 @@ def cache(
     """
     started = time.monotonic()
     where = Workspace(workspace)
-    request, catalogue = make_request(tier, None, bricks, sky, brick_pixels, hosts, where, stamp="")
-    request = _named(with_staging(request, staging))
     store = FolderStore(where.staged)
-    publish(store, request.hosts_key, catalogue)
-    result = {"tier": tier, "sky": request.sky, **_stage(store, request)}
+    chosen = request.tier_named(tier, bricks)
+    with request.prepare(chosen, sky, brick_pixels, hosts, where) as prepared:
+        asked = _named(prepared.request(None, "", staging))
+        store.publish_file(asked.hosts_key, prepared.catalogue)
+    result = {"tier": asked.tier, "sky": asked.sky, **_stage(store, asked)}
     result |= {"seconds": round(time.monotonic() - started, 1), "folder": str(where.staged.resolve())}
     if as_json:
         output.emit_json(result)
@@ -47,22 +49,23 @@ def cache(
     return exits.DONE
 
 
-def _named(request: RunRequest) -> RunRequest:
+def _named(asked: RunRequest) -> RunRequest:
     """One plan for each sky and way of staging."""
-    own = hashlib.sha256(f"{request.sky} {request.staging}".encode()).hexdigest()[:8]
-    return replace(request, run_id=f"{request.run_id}-{own}")
+    own = hashlib.sha256(f"{asked.sky} {asked.staging}".encode()).hexdigest()[:8]
+    return replace(asked, run_id=f"{asked.run_id}-{own}")
 
 
-def _stage(store: FolderStore, request: RunRequest) -> dict[str, Any]:
+def _stage(store: FolderStore, asked: RunRequest) -> dict[str, Any]:
     from pipeline.manifest import plan_run
     from pipeline.staging import Tally, stage_chunk
     from survey.sources import open_source
 
-    planned = plan_run(store, request)
-    source = open_source(request.sky)
-    tally = Tally(Progress("4b", planned["n_bricks"], "bricks"))
-    for event in get_json(store, planned["chunks_key"]):
-        stage_chunk(store, source, request, ChunkRecord.from_event(event), tally, retry_bad=True)
+    planned = plan_run(store, asked)
+    source = open_source(asked.sky)
+    chunks = [ChunkRecord.from_event(event) for event in get_json(store, planned["chunks_key"])]
+    tally = Tally(Progress("4b", sum(len(chunk.bricks) for chunk in chunks), "bricks"))
+    for chunk in chunks:
+        stage_chunk(store, source, asked, chunk, tally, retry_bad=True)
     return {**tally.counts(), "quarantined": sorted(tally.quarantined, key=lambda row: row["brick"])}
 
 

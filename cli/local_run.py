@@ -18,7 +18,7 @@ from pipeline.errors import InputError
 from pipeline.events import INJECT_PHASE, RunRequest
 from pipeline.progress import Progress
 from pipeline.schema import METRICS, STAMPS
-from pipeline.store import S3Store, publish
+from pipeline.store import S3Store
 from report import write_review
 
 STACK = "DarkHaloScope"
@@ -33,7 +33,7 @@ class LocalRun:
     def __init__(self, workspace: Workspace, repository: Path) -> None:
         self.workspace, self.repository = workspace, repository
 
-    def execute(self, request: RunRequest, catalogue: bytes) -> dict[str, Any]:
+    def execute(self, request: RunRequest, catalogue: Path) -> dict[str, Any]:
         """Run; verdict, checks, counts and where things lie. ExecutionFailedError if the machine broke."""
         started = time.monotonic()
         assembly = synthesize(self.repository, self.workspace.cloud / "assembly")
@@ -46,7 +46,7 @@ class LocalRun:
         ) as cloud:
             note("not emulated here:\n  " + "\n  ".join(cloud.not_emulated))
             bucket = cloud.outputs["DataBucketName"]
-            publish(S3Store(bucket, cloud.client("s3")), request.hosts_key, catalogue)
+            S3Store(bucket, cloud.client("s3")).publish_file(request.hosts_key, catalogue)
             if self.workspace.give_staged(cloud.object_path(bucket, "cache")):
                 cloud.adopt(bucket)
             self.workspace.link_runs(cloud.object_path(bucket, "runs"))

@@ -14,8 +14,9 @@ import click
 from cli import exits
 from cli.cache import cache
 from cli.hosts import hosts
+from cli.plan import plan
 from cli.query import query
-from cli.run import plan, run
+from cli.run import run
 from cli.sky import sky
 from cli.validate import report, select, validate
 from local_cloud.errors import CloudRunningError, DeployError, SynthesisError

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from astropy.utils.exceptions import AstropyWarning
 
 from cli.defaults import SKY_SEED, SYNTHETIC
@@ -15,7 +17,7 @@ from pipeline.errors import InputError
 from pipeline.parquet import to_bytes
 from pipeline.progress import Progress
 from pipeline.tier import Tier
-from survey.host_files import read_hosts
+from survey.host_files import hosts_by_group
 from survey.hosts import select_hosts
 from survey.layout import RELEASES
 from survey.sky import FORMAT, write_sky
@@ -91,9 +93,16 @@ def mirror(sky_address: str, bricks: list[str], workspace: Workspace) -> str:
     return folder.resolve().as_uri()
 
 
-def given_hosts(path: Path) -> bytes:
-    """The bytes of a host catalogue: those of a Parquet file, or a folder's hosts as one."""
-    return to_bytes(read_hosts(path).replace_schema_metadata(None)) if path.is_dir() else path.read_bytes()
+def given_hosts(path: Path, joined: Path) -> Path:
+    """A host catalogue's file: as it is given, or `joined`, to which a folder's hosts are written."""
+    if not path.is_dir():
+        return path
+    parts = hosts_by_group(path)
+    first = next(parts).replace_schema_metadata(None)
+    with pq.ParquetWriter(joined, first.schema, compression="zstd") as writer:
+        for part in itertools.chain([first], parts):
+            writer.write_table(part.cast(first.schema))
+    return joined
 
 
 def host_catalogue(sky_address: str) -> bytes:

@@ -17,6 +17,7 @@ from cli.workspace import Workspace
 from pipeline import checks
 from pipeline.errors import InputError
 from pipeline.events import RunRequest
+from pipeline.manifest import tier_of
 from pipeline.schema import CLOSURE, MANIFEST, METRICS, STAMPS
 from pipeline.selection import write_cells
 from pipeline.storage import RunLayout
@@ -57,7 +58,10 @@ def judge_folder(folder: Path, tier: str | None) -> dict[str, Any]:
         return _judge_foreign(folder, tier or "debug")
     plan = get_json(FolderStore(folder), "plan.json") if (folder / "plan.json").is_file() else {}
     request = plan.get("request", {})
-    settings = load_tier(tier or request.get("tier", "debug"))
+    if tier is None and "settings" in request:
+        settings = tier_of(RunRequest.from_event(request))
+    else:
+        settings = load_tier(tier or request.get("tier", "debug"))
     # A folder without tier=/run_id= in its paths is one run: its rows are given the plan's names.
     given = {"tier": settings.name, "run_id": request.get("run_id", UNNAMED)}
     catalogue = FolderCatalogue(folder, constants=given)

@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from pipeline.errors import InputError
+from pipeline.store import FolderStore
 
 option = click.option(
     "--workspace",
@@ -40,6 +41,11 @@ class Workspace:
     @property
     def cloud(self) -> Path:
         return self.root / "cloud"
+
+    @property
+    def store(self) -> FolderStore:
+        """The data bucket of the embedded cloud; empty before the first run."""
+        return FolderStore(self.runs.resolve().parent if self.runs.is_symlink() else self.root / "no-bucket")
 
     def link_runs(self, runs: Path) -> None:
         """Let <workspace>/runs point at the data bucket's runs/."""

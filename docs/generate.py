@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from pipeline.checks import load_checks
-from pipeline.schema import DATABASE, HOSTS, TABLES, Column, Table
+from pipeline.schema import DATABASE, HOST_SHAPES, HOSTS, TABLES, Column, Table
 
 DOCS = Path(__file__).resolve().parent
 
@@ -26,6 +27,7 @@ def data_dictionary() -> str:
         parts += _table(table)
     parts += ["An input, not a table of the database (more columns may stand beside these):", ""]
     parts += _table(HOSTS)
+    parts += _table(HOST_SHAPES)
     return "\n".join(parts).rstrip() + "\n"
 
 
@@ -75,7 +77,15 @@ def checks() -> str:
     return "\n".join(parts).rstrip() + "\n"
 
 
-PAGES = {"data-dictionary.md": data_dictionary, "checks.md": checks}
+def prior() -> str:
+    """The text of images/prior.svg, from the module beside this one."""
+    sys.path.insert(0, str(DOCS))
+    from prior_figure import prior_figure
+
+    return prior_figure()
+
+
+PAGES = {"data-dictionary.md": data_dictionary, "checks.md": checks, "images/prior.svg": prior}
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from pipeline.events import (
     CACHE_PHASE,
     CLOSURE_PHASE,
     INJECT_PHASE,
+    PLAN_PHASE,
     TASK_PHASE,
     ChunkRecord,
     RunRequest,
@@ -32,7 +33,7 @@ STOPPED = 128 + signal.SIGTERM
 
 
 def main(environment: Mapping[str, str] = os.environ) -> int:
-    """Do the phase, on the chunk, that the environment names; the exit code."""
+    """Do the work that the environment names; the exit code."""
     signal.signal(signal.SIGTERM, stop)
     try:
         phase, request, chunk, bucket = from_environment(dict(environment))
@@ -40,28 +41,33 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
     except (InputError, StorageConflictError, SurveyError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
-    which = {} if chunk is None else {"chunk_id": chunk.chunk_id}
-    print(json.dumps({"phase": phase, "run_id": request.run_id, **which, **counts}))
+    named = {"chunk_id": chunk.chunk_id} if chunk is not None else {}
+    print(json.dumps({"phase": phase, "run_id": request.run_id, **named, **counts}))
     return 0
 
 
 def work(phase: str, store: Store, request: RunRequest, chunk: ChunkRecord | None) -> dict[str, Any]:
-    """Phase 4b or 4c on a chunk, or closure on the run. Only 4c loads the physics and its compiler."""
-    if chunk is None:
+    """Phase 4a or closure of a run, 4b or 4c on a chunk. Only 4c loads the physics and its compiler."""
+    if phase == PLAN_PHASE:
+        from pipeline.manifest import plan_run
+
+        plan = plan_run(store, request)
+        return {"rows": plan["expected_rows"], "chunks": plan["n_chunks"]}
+    if phase == CLOSURE_PHASE:
         from pipeline.closure import close_run
 
         return close_run(store, request)
-    if phase == CACHE_PHASE:
+    if chunk is not None and phase == CACHE_PHASE:
         from pipeline.staging import cache_chunk
 
         return cache_chunk(store, request, chunk)
-    if phase == INJECT_PHASE:
+    if chunk is not None and phase == INJECT_PHASE:
         from pipeline.inject import inject_chunk
 
         return inject_chunk(store, request, chunk)
     raise InputError(
-        f"environment: {TASK_PHASE} is {phase!r}; the state machine sets {CACHE_PHASE}, {INJECT_PHASE} "
-        f"or {CLOSURE_PHASE}"
+        f"environment: {TASK_PHASE} is {phase!r}; "
+        f"the state machine sets {PLAN_PHASE}, {CACHE_PHASE}, {INJECT_PHASE} or {CLOSURE_PHASE}"
     )
 
 

@@ -12,4 +12,5 @@ MAP_RESULTS = "map-results"  # result files of the distributed Maps, expired by 
 RUNS = "runs/"
 CACHE = "cache/"
 HOSTS = "hosts/"
+GO = "go/"  # the GOs that tiers ask for before they start
 SKY = "sky/"  # where an operator may upload bricks for 4b: s3://<data bucket>/sky/...

@@ -29,6 +29,7 @@ class Tasks:
     memory_mib: int = 4096  # a brick's three bands with invvar and psfsize are about 600 MiB decoded
     ephemeral_gib: int = 21  # the least that Fargate lets one ask for
     stop_seconds: int = 30  # between SIGTERM and SIGKILL; the task aborts at once, nothing to save
+    plan_timeout_minutes: int = 60  # the train manifest takes some minutes
     cache_timeout_minutes: int = 60  # one chunk; the survey's servers can be slow
     inject_timeout_minutes: int = 120  # one chunk of some 50 bricks at 0.15 s an injection takes 5 minutes
     closure_timeout_minutes: int = 60  # 69 rows at 0.2 s, and the download of as many parts of stamps

@@ -13,9 +13,10 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.storage import RunLayout
 
-TASK_PHASE = "DARKHALO_PHASE"  # CACHE_PHASE, INJECT_PHASE or CLOSURE_PHASE
+TASK_PHASE = "DARKHALO_PHASE"  # one of the phases below
 TASK_RUN = "DARKHALO_RUN"  # RunRequest as JSON
-TASK_CHUNK = "DARKHALO_CHUNK"  # ChunkRecord as JSON; the closure task has none: it samples the whole run
+TASK_CHUNK = "DARKHALO_CHUNK"  # ChunkRecord as JSON; not of PLAN_PHASE and CLOSURE_PHASE, which take the run
+PLAN_PHASE = "plan"  # 4a: a manifest that is too large for a Lambda
 CACHE_PHASE = "cache"  # 4b: bricks into the cache
 INJECT_PHASE = "inject"  # 4c: stamps and metrics
 CLOSURE_PHASE = "closure"  # after 4c: a sample of the run, rendered again
@@ -33,7 +34,8 @@ class RunRequest:
 
     tier: a tier's name; run_id: the run's; hosts_key: key of the host catalogue in the data bucket; sky:
     where 4b finds the survey's files (file:///folder, s3://bucket/prefix, https://portal/release); n_bricks:
-    instead of the tier's; staging: one of STAGING, how 4b fetches them, None for "auto".
+    instead of the tier's; staging: one of STAGING, how 4b fetches them, None for "auto"; settings: of a tier
+    that is not the package's own, as JSON.
     """
 
     tier: str
@@ -42,6 +44,7 @@ class RunRequest:
     sky: str
     n_bricks: int | None = None
     staging: str | None = None
+    settings: str | None = None
 
     @classmethod
     def from_event(cls, event: dict[str, Any]) -> RunRequest:
@@ -57,7 +60,22 @@ class RunRequest:
         staging = event.get("staging")
         if staging is not None and staging not in STAGING:
             raise InputError(f"execution input: staging is {staging!r}; give {', '.join(STAGING)}")
-        return cls(event["tier"], event["run_id"], event["hosts_key"], event["sky"], n_bricks, staging)
+        settings = event.get("settings")
+        if settings is not None and not isinstance(settings, str):
+            raise InputError("execution input: settings are no text; give them as JSON in a string")
+        own = (event["tier"], event["run_id"], event["hosts_key"], event["sky"])
+        return cls(*own, n_bricks, staging, settings)
+
+    @property
+    def tier_settings(self) -> dict[str, Any]:
+        """The settings that the request carries; InputError if they are no JSON object."""
+        try:
+            settings = json.loads(self.settings or "")
+        except ValueError as error:
+            raise InputError(f"execution input: settings are not JSON ({error})") from error
+        if not isinstance(settings, dict):
+            raise InputError("execution input: settings are no JSON object")
+        return settings
 
     @property
     def layout(self) -> RunLayout:
@@ -93,7 +111,7 @@ class ChunkRecord:
 
 def from_environment(environment: dict[str, str]) -> tuple[str, RunRequest, ChunkRecord | None, str]:
     """(phase, request, chunk, bucket) of a task; InputError names the variable that is missing or wrong."""
-    of_run = environment.get(TASK_PHASE) == CLOSURE_PHASE
+    of_run = environment.get(TASK_PHASE) in (PLAN_PHASE, CLOSURE_PHASE)
     for name in (TASK_PHASE, TASK_RUN, *(() if of_run else (TASK_CHUNK,)), DATA_BUCKET):
         if not environment.get(name):
             raise InputError(f"environment: {name} is not set; the state machine sets it for every task")

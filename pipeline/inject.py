@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from pipeline.contracts import check_rows
 from pipeline.events import CACHE_PHASE, INJECT_PHASE, ChunkRecord, RunRequest
 from pipeline.host_psf import images_of_hosts, psf_of_host
 from pipeline.manifest import tier_of
+from pipeline.noise import noisy, updated_invvar
 from pipeline.parquet import arrow_schema, from_rows, read, to_bytes
 from pipeline.progress import Progress
 from pipeline.schema import BANDS, MANIFEST, METRICS, STAMPS, Table
@@ -41,6 +42,8 @@ from survey.maskbits import BAD_BITS, bit_fractions, flagged, wise_brightmask_fr
 _R = BANDS.index("r")
 _COPIED = tuple(name for name in METRICS.names if name in MANIFEST.names)
 _MEASURED = tuple(name for name in METRICS.names if name not in MANIFEST.names)
+_OF_LIGHT = ("arc_snr", "arc_peak_snr", "total_injected_flux", "magnification", "flux_in_stamp",
+             *(f"injected_flux_{band}_nmgy" for band in BANDS))  # fmt: skip
 _RAW_DICTIONARY = 1 << 28  # bytes: a brick's raw cutouts, each stored once and referred to by its rows
 
 
@@ -222,17 +225,26 @@ def _of_host(cutout: Cutout) -> dict[str, float | None]:
 
 
 def _inject(tasks: list[dict[str, Any]], stamps: Stamps, tier: Tier) -> BrickResult:
-    """Render the tasks whose host has a stamp in one batch, add, measure."""
-    ready = [(task, stamp) for task in tasks if isinstance(stamp := stamps[task["host_id"]], HostStamp)]
+    """Render the injections whose host has a stamp in one batch, add, measure; controls stay as they are."""
+    there = [(task, stamp) for task in tasks if isinstance(stamp := stamps[task["host_id"]], HostStamp)]
+    ready = [(task, stamp) for task, stamp in there if not task["is_control"]]
     result = BrickResult(
         [_quarantined(t, s) for t in tasks if isinstance(s := stamps[t["host_id"]], str)], []
     )
+    for task, stamp in there:
+        if task["is_control"]:
+            result.metrics.append(_measured(task, stamp, dict.fromkeys(_OF_LIGHT)))
+            result.stamps.append(_stamp_row(task, stamp, stamp.cutout.image, tier))
     if ready:
         arcs = _render_all(ready, tier)
         for index, (task, stamp) in enumerate(ready):
-            image = stamp.cutout.image + arcs.image[index].astype(np.float32)
-            row = _measured(task, stamp, image, arcs.magnification[index], arcs.flux_in_stamp[index, _R])
-            result.metrics.append(row)
+            clean = arcs.image[index].astype(np.float32)
+            noise = tier.poisson_noise
+            added = noisy(clean, stamp.cutout.invvar, task["task_seed64"]) if noise else clean
+            image = stamp.cutout.image + added
+            light = _light(stamp, image, arcs.magnification[index], arcs.flux_in_stamp[index, _R])
+            light |= _snr_of_model(stamp, clean) if noise else {}
+            result.metrics.append(_measured(task, stamp, light))
             result.stamps.append(_stamp_row(task, stamp, image, tier))
     result.metrics.sort(key=lambda row: row["task_id"])
     return result
@@ -290,16 +302,11 @@ def _render(ready: list[tuple[dict[str, Any], HostStamp]], tier: Tier) -> Render
     )
 
 
-def _measured(
-    task: dict[str, Any], stamp: HostStamp, image: np.ndarray, magnification: float, in_stamp: float
-) -> dict[str, Any]:
-    """The metrics row. Light is measured as image minus raw, so that it is the stamp that is judged."""
+def _light(stamp: HostStamp, image: np.ndarray, magnification: float, in_stamp: float) -> dict[str, float]:
+    """What was added, measured as image minus raw, so that it is the stamp that is judged."""
     added = image.astype(np.float64) - stamp.cutout.image
     invvar = stamp.cutout.invvar[_R]
-    measured = {
-        **stamp.shared,
-        "cutout_ok": True,
-        "quarantine_reason": None,
+    return {
         "arc_snr": float(matched_filter_snr(added[_R], invvar, stamp.good)),
         "arc_peak_snr": float(peak_snr(added[_R], invvar, stamp.good)),
         "total_injected_flux": float(added[_R].sum()),
@@ -308,6 +315,22 @@ def _measured(
         "flux_in_stamp": float(in_stamp),
         "core_flux_r_nmgy": host_light.core_flux(image[_R]),
     }
+
+
+def _snr_of_model(stamp: HostStamp, clean: np.ndarray) -> dict[str, float]:
+    """SNR of light with noise: of the light alone (its own noise would add to it), against all the noise."""
+    invvar = updated_invvar(stamp.cutout.invvar, clean)[_R]
+    model = clean[_R].astype(np.float64)
+    return {
+        "arc_snr": float(matched_filter_snr(model, invvar, stamp.good)),
+        "arc_peak_snr": float(peak_snr(model, invvar, stamp.good)),
+    }
+
+
+def _measured(task: dict[str, Any], stamp: HostStamp, light: Mapping[str, float | None]) -> dict[str, Any]:
+    """The metrics row; `light` is that of an injection, or its columns without values in a control."""
+    untouched = {"core_flux_r_nmgy": stamp.shared["host_core_flux_r_nmgy"]}
+    measured = {**stamp.shared, **untouched, "cutout_ok": True, "quarantine_reason": None, **light}
     numbers = [value for value in measured.values() if isinstance(value, float)]
     measured["metrics_ok"] = bool(np.isfinite(numbers).all())
     return {**{name: task[name] for name in _COPIED}, **measured}

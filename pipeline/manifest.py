@@ -1,93 +1,221 @@
-"""Phase 4a: hosts x grid -> the manifest, one row a task, every random number frozen in it.
+"""Phase 4a: a tier and a host catalogue become the manifest and the array of chunks.
 
-Deterministic: the same tier, hosts and seed give the same bytes. A task's random numbers come from a
-counter-based generator keyed by the task itself, so neither order nor chunking can change them.
+The catalogue is read twice, a piece at a time: first it is checked and indexed as a whole, so that nothing is
+written for one that cannot be used; then its hosts flow into chunks, each written when it is complete.
 """
 
 from __future__ import annotations
 
 import hashlib
-import math
+import os
+import tempfile
+from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from pipeline.contracts import check_rows, check_unique
+from pipeline.choice import UNUSED, Choice, choose
+from pipeline.chunking import Chunk, cut
+from pipeline.code_version import code_version
+from pipeline.contracts import check_rows
+from pipeline.cost import estimate
 from pipeline.errors import InputError
 from pipeline.events import ChunkRecord, RunRequest
-from pipeline.parquet import from_columns, read, to_bytes
-from pipeline.schema import BANDS, HOSTS, MANIFEST, SPLITS
+from pipeline.hosts import HostCatalogue, HostIndex
+from pipeline.parquet import to_bytes
+from pipeline.precision import check_precision
+from pipeline.prerequisites import require_go
+from pipeline.progress import Progress
+from pipeline.rows import REPEATING, manifest_rows
+from pipeline.schema import MANIFEST, SPLITS
 from pipeline.store import Store, get_json, publish, publish_json
-from pipeline.tier import Tier, load_tier
+from pipeline.tally import Tally
+from pipeline.tier import Tier, load_tier, tier_from
 
-SIE = "SIE"
+PASSED_ON = ("request", "chunks_key", "n_chunks", "n_hosts", "n_bricks", "expected_rows", "config_hash")
+FUNCTION_ROWS = 250_000  # the most that a Lambda plans; more is planned by a task
+
+
+def plan_or_defer(store: Store, request: RunRequest) -> dict[str, Any]:
+    """What the Lambda does: plan a small run; say `planned: false` of a large one, which a task must plan.
+
+    Answers from plan.json where a run is planned already. Raises InputError as `plan_run` does, and for a
+    tier whose prerequisites have no GO.
+    """
+    tier = tier_of(request)
+    require_go(store, tier)
+    if (tier.expected_rows or tier.rows) <= FUNCTION_ROWS:
+        return {"planned": True, **_passed_on(plan_run(store, request))}
+    if store.exists(request.layout.plan):
+        return {"planned": True, **_passed_on(plan_of(store, request))}
+    return {"planned": False, "request": request.to_event()}
 
 
 def plan_run(store: Store, request: RunRequest) -> dict[str, Any]:
-    """Plan a run: write its manifest, its chunk records and plan.json; what the next states need.
+    """Plan a run: write its manifest, its chunk records and plan.json; the content of plan.json.
 
     Raises InputError for an unknown tier or a host catalogue that cannot carry it.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "hosts.parquet"
+        store.download(request.hosts_key, path)
+        return write_plan(store, request, HostCatalogue(path, store.uri(request.hosts_key)))
+
+
+def write_plan(store: Store, request: RunRequest, catalogue: HostCatalogue) -> dict[str, Any]:
+    """The same from an open catalogue; the content of plan.json."""
     tier = tier_of(request)
-    hosts = check_hosts(store.get(request.hosts_key), store.uri(request.hosts_key))
-    chosen = choose_hosts(hosts, tier)
-    chunks = []
-    for chunk, rows in plan_chunks(chosen, tier):
-        part = request.layout.partition(MANIFEST.name, chunk.region_split).part(chunk.part)
-        check_rows(rows, MANIFEST, part, "task_id")
-        publish(store, part, to_bytes(rows))
-        chunks.append(chunk)
-    publish_json(store, request.layout.chunks, [chunk.to_event() for chunk in chunks])
-    plan = {
+    index, choice, chunks = lay_out(catalogue, tier)
+    tally = Tally(tier)
+    rows = sum(chunk.tasks for chunk in chunks)
+    progress = Progress("4a", rows, "rows")
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(workers) as pool:
+        running: deque[Future[int]] = deque()
+        for chunk, hosts, roles in stream(catalogue, choice, chunks):
+            running.append(pool.submit(_write_chunk, store, request, tier, chunk, hosts, roles, tally))
+            while len(running) > 2 * workers:  # so that no more than a few chunks wait in memory
+                progress.advance(running.popleft().result())
+        for future in running:
+            progress.advance(future.result())
+    records = [_record(chunk, index) for chunk in chunks]
+    publish_json(store, request.layout.chunks, [record.to_event() for record in records])
+    plan = _plan(request, tier, index, choice, chunks, tally)
+    publish_json(store, request.layout.plan, plan)
+    return plan
+
+
+def lay_out(catalogue: HostCatalogue, tier: Tier) -> tuple[HostIndex, Choice, list[Chunk]]:
+    """Read the whole catalogue and decide which hosts are used where. InputError if it will not do."""
+    index = catalogue.index(tier.seed)
+    choice = choose(index, tier, catalogue.name)
+    chunks = cut(index, choice, tier)
+    rows = sum(chunk.tasks for chunk in chunks)
+    if rows > tier.rows:
+        raise InputError(
+            f"tier {tier.name}: its hosts in {catalogue.name} multiply to {rows:,} rows, the tier states "
+            f"{tier.rows:,}; raise rows, or give fewer hosts or values"
+        )
+    check_precision(tier, choice)
+    return index, choice, chunks
+
+
+def stream(
+    catalogue: HostCatalogue, choice: Choice, chunks: list[Chunk]
+) -> Iterator[tuple[Chunk, pa.Table, NDArray[np.int8]]]:
+    """Each chunk with its hosts (sorted by brickname and host_id) and their roles, when it is complete."""
+    pieces = sorted((piece.start, piece.stop, n) for n, chunk in enumerate(chunks) for piece in chunk.pieces)
+    wanted = [sum(int((choice.roles[p.start : p.stop] != UNUSED).sum()) for p in c.pieces) for c in chunks]
+    gathered: dict[int, list[tuple[pa.Table, NDArray[np.int8]]]] = {}
+    start = next_piece = 0
+    for batch in catalogue.batches():
+        stop = start + len(batch)
+        chunk_of_row = np.full(len(batch), -1)
+        while next_piece < len(pieces) and pieces[next_piece][0] < stop:
+            low, high, number = pieces[next_piece]
+            chunk_of_row[max(low - start, 0) : high - start] = number
+            if high > stop:
+                break  # it goes on in the next batch
+            next_piece += 1
+        chunk_of_row[choice.roles[start:stop] == UNUSED] = -1
+        for number in np.unique(chunk_of_row[chunk_of_row >= 0]).tolist():
+            rows = np.flatnonzero(chunk_of_row == number)
+            own = gathered.setdefault(number, [])
+            own.append((batch.take(pa.array(rows)), choice.roles[start + rows]))
+            if sum(len(roles) for _, roles in own) == wanted[number]:
+                yield chunks[number], *_in_order(gathered.pop(number))
+        start = stop
+
+
+def _in_order(parts: list[tuple[pa.Table, NDArray[np.int8]]]) -> tuple[pa.Table, NDArray[np.int8]]:
+    hosts = pa.concat_tables([table for table, _ in parts])
+    order = pc.sort_indices(hosts, [("brickname", "ascending"), ("host_id", "ascending")])
+    return hosts.take(order).combine_chunks(), np.concatenate([roles for _, roles in parts])[order.to_numpy()]
+
+
+def _write_chunk(
+    store: Store, request: RunRequest, tier: Tier, chunk: Chunk, hosts: pa.Table, roles: NDArray[np.int8],
+    tally: Tally,
+) -> int:  # fmt: skip
+    rows = manifest_rows(hosts, tier, roles)
+    part = request.layout.partition(MANIFEST.name, chunk.split).part(chunk.part)
+    check_rows(rows, MANIFEST, part, "task_id")
+    publish(
+        store, part, to_bytes(rows, [*REPEATING, *(name for name in tier.axes if name in MANIFEST.names)])
+    )
+    tally.add(chunk.split, rows, hosts, roles)
+    return len(rows)
+
+
+def _record(chunk: Chunk, index: HostIndex) -> ChunkRecord:
+    bricks = tuple(index.bricks[piece.brick].name for piece in chunk.pieces)
+    return ChunkRecord(f"{chunk.split}-{chunk.part:05d}", chunk.split, chunk.part, bricks, chunk.tasks)
+
+
+def _plan(
+    request: RunRequest, tier: Tier, index: HostIndex, choice: Choice, chunks: list[Chunk], tally: Tally
+) -> dict[str, Any]:
+    """The content of plan.json."""
+    seconds = [chunk.seconds for chunk in chunks]
+    pieces = sum(len(chunk.pieces) for chunk in chunks)
+    rows = sum(chunk.tasks for chunk in chunks)
+    return {
         "request": request.to_event(),
         "config_hash": config_hash(tier, request),
-        "tier": asdict(tier),
+        "code_version": code_version(),
+        "tier": tier.settings(),
         "chunks_key": request.layout.chunks,
         "n_chunks": len(chunks),
-        "n_hosts": sum(len(table) for table in chosen.values()),
-        "n_bricks": sum(len(chunk.bricks) for chunk in chunks),
-        "expected_rows": sum(chunk.rows for chunk in chunks),
-        "rows_by_split": {
-            split: sum(chunk.rows for chunk in chunks if chunk.region_split == split) for split in SPLITS
+        "n_hosts": choice.n_hosts,
+        "n_bricks": len({piece.brick for chunk in chunks for piece in chunk.pieces}),
+        "expected_rows": rows,
+        "rows_by_split": {s: sum(chunk.tasks for chunk in chunks if chunk.split == s) for s in SPLITS},
+        "hosts_near_another_split": choice.left_out,
+        "bricks_of_the_catalogue": len(index.bricks),
+        "chunk_seconds": {
+            "target": tier.task_seconds,
+            "longest": max(seconds),
+            "mean": sum(seconds) / len(seconds),
         },
-    }
-    publish_json(store, request.layout.plan, plan)
-    return {
-        key: plan[key]
-        for key in (
-            "request",
-            "chunks_key",
-            "n_chunks",
-            "n_hosts",
-            "n_bricks",
-            "expected_rows",
-            "config_hash",
-        )
+        "divided_bricks": pieces - len({piece.brick for chunk in chunks for piece in chunk.pieces}),
+        **tally.as_json(),
+        **check_precision(tier, choice),
+        "estimate": estimate(rows, choice.n_hosts, pieces, tier.n_pix, seconds).as_json(),
     }
 
 
 def tier_of(request: RunRequest) -> Tier:
     """The request's tier; with n_bricks, the tier cut to that many bricks and as many hosts a brick."""
-    tier = load_tier(request.tier)
+    tier = tier_from(request.tier_settings, request.tier) if request.settings else load_tier(request.tier)
     if request.n_bricks is None:
         return tier
     if request.n_bricks < len(SPLITS):
         raise InputError(
             f"--bricks {request.n_bricks}: a run needs at least {len(SPLITS)}, one sky region a split"
         )
-    # Whole bricks fall to the splits, so the smallest split has n // 3 of them.
-    most_a_brick = tier.hosts_per_split // max(1, tier.n_bricks // len(SPLITS))
-    share = round(tier.hosts_per_split * request.n_bricks / tier.n_bricks)
-    hosts = max(1, min(share, most_a_brick * (request.n_bricks // len(SPLITS))))
-    return replace(tier, n_bricks=request.n_bricks, hosts_per_split=hosts)
+    # Few blocks cannot be left to their hashes: a split might get none.
+    splits = replace(tier.splits, deal="balanced", block_nside=64)
+    hosts = tier.hosts
+    if hosts.per_split:
+        # Whole bricks fall to the splits, so the smallest split has n // 3 of them.
+        most_a_brick = hosts.per_split // max(1, tier.n_bricks // len(SPLITS))
+        share = round(hosts.per_split * request.n_bricks / tier.n_bricks)
+        hosts = replace(hosts, per_split=max(1, min(share, most_a_brick * (request.n_bricks // len(SPLITS)))))
+    rows = tier.rows if request.n_bricks <= tier.n_bricks else tier.rows * request.n_bricks // tier.n_bricks
+    return replace(tier, n_bricks=request.n_bricks, rows=rows, hosts=hosts, splits=splits, precision=None)
 
 
 def config_hash(tier: Tier, request: RunRequest) -> str:
-    """SHA-256 over the tier's settings and the hosts (whose key is the hash of their bytes)."""
-    return hashlib.sha256(f"{tier.config_hash()} {request.hosts_key}".encode()).hexdigest()
+    """SHA-256 over the tier's settings, the hosts (whose key is the hash of their bytes) and the code."""
+    parts = f"{tier.config_hash()} {request.hosts_key} {code_version()}"
+    return hashlib.sha256(parts.encode()).hexdigest()
 
 
 def plan_of(store: Store, request: RunRequest) -> dict[str, Any]:
@@ -96,142 +224,5 @@ def plan_of(store: Store, request: RunRequest) -> dict[str, Any]:
     return plan
 
 
-def check_hosts(data: bytes, name: str) -> pa.Table:
-    """The host catalogue in a Parquet file's bytes, checked row by row.
-
-    InputError names the file, row, column and the mend.
-    """
-    hosts = read(data, HOSTS, name)
-    check_rows(hosts, HOSTS, name, "host_id")
-    check_unique(hosts, name, "host_id")
-    regions = hosts.group_by("brickname").aggregate([("region_id", "count_distinct")])
-    for brick, n_regions in zip(*(regions[c].to_pylist() for c in regions.column_names), strict=True):
-        if n_regions > 1:
-            raise InputError(
-                f"{name}: brick {brick} has {n_regions} values of region_id; give each brick one, "
-                "or its hosts would stand in two splits"
-            )
-    return hosts
-
-
-def choose_hosts(hosts: pa.Table, tier: Tier) -> dict[str, pa.Table]:
-    """The tier's hosts by split, sorted by brick and id.
-
-    Bricks are drawn by the hash of their names; whole sky regions are dealt to the splits, each to the
-    split that has the fewest hosts so far; within a split the hosts are spread over its bricks.
-    """
-    by_brick: dict[str, list[int]] = {}
-    for row, brick in enumerate(hosts["brickname"].to_pylist()):
-        by_brick.setdefault(brick, []).append(row)
-    bricks = sorted(by_brick, key=lambda brick: _order(tier.seed, brick))[: tier.n_bricks]
-    if len(bricks) < tier.n_bricks:
-        raise InputError(
-            f"tier {tier.name} needs {tier.n_bricks} bricks with hosts, the catalogue has {len(bricks)}; "
-            f"give more of the sky, or --bricks {max(len(bricks), 3)}"
-        )
-    regions = hosts["region_id"].to_pylist()
-    ids = hosts["host_id"].to_pylist()
-    chosen = {}
-    for split, own in _deal_regions(bricks, by_brick, regions, tier).items():
-        rows = _spread([sorted(by_brick[b], key=lambda row: _order(tier.seed, ids[row])) for b in own], tier)
-        if len(rows) < tier.hosts_per_split:
-            raise InputError(
-                f"tier {tier.name} needs {tier.hosts_per_split} hosts in split {split}, the catalogue has "
-                f"{len(rows)} there over {len(own)} bricks; give more of the sky, or fewer --bricks"
-            )
-        chosen[split] = hosts.take(sorted(rows, key=lambda row: (hosts["brickname"][row].as_py(), ids[row])))
-    return chosen
-
-
-def _order(seed: int, name: str) -> bytes:
-    return hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=16).digest()
-
-
-def _deal_regions(
-    bricks: list[str], by_brick: dict[str, list[int]], regions: list[int], tier: Tier
-) -> dict[str, list[str]]:
-    region_bricks: dict[int, list[str]] = {}
-    for brick in bricks:
-        region_bricks.setdefault(regions[by_brick[brick][0]], []).append(brick)
-    dealt: dict[str, list[str]] = {split: [] for split in SPLITS}
-    size = dict.fromkeys(SPLITS, 0)
-    order = sorted(region_bricks, key=lambda r: (-len(region_bricks[r]), _order(tier.seed, str(r))))
-    for region in order:
-        split = min(SPLITS, key=lambda name: size[name])
-        dealt[split] += region_bricks[region]
-        size[split] += sum(len(by_brick[brick]) for brick in region_bricks[region])
-    return dealt
-
-
-def _spread(queues: list[list[int]], tier: Tier) -> list[int]:
-    """The first of each brick, then the second of each, until the split is full."""
-    deepest = max((len(queue) for queue in queues), default=0)
-    rows = [queue[depth] for depth in range(deepest) for queue in queues if depth < len(queue)]
-    return rows[: tier.hosts_per_split]
-
-
-def plan_chunks(chosen: dict[str, pa.Table], tier: Tier) -> Iterator[tuple[ChunkRecord, pa.Table]]:
-    """Chunks of whole bricks of one split, with their manifest rows."""
-    for split, hosts in chosen.items():
-        names = hosts["brickname"].to_pylist()
-        bricks = sorted(set(names))
-        n_chunks = math.ceil(len(bricks) / tier.bricks_per_task)
-        for part, own in enumerate(np.array_split(np.array(bricks, dtype=object), n_chunks)):
-            mine = set(own)
-            rows = manifest_rows(hosts.filter(pa.array([name in mine for name in names])), tier)
-            yield ChunkRecord(f"{split}-{part:05d}", split, part, tuple(own), len(rows)), rows
-
-
-def manifest_rows(hosts: pa.Table, tier: Tier) -> pa.Table:
-    """The tasks of some hosts: each host with each combination of the grid, in that order."""
-    rows: dict[str, list[Any]] = {name: [] for name in MANIFEST.names}
-    for host in hosts.to_pylist():
-        for point in tier.combinations():
-            for name, value in _task(host, point, tier).items():
-                rows[name].append(value)
-    return from_columns(MANIFEST, rows)
-
-
-def _task(host: dict[str, Any], point: dict[str, float], tier: Tier) -> dict[str, Any]:
-    parameters = ",".join(f"{name}={value!r}" for name, value in point.items())
-    digest = hashlib.blake2b(
-        f"{tier.experiment_id}|{host['host_id']}|{parameters}".encode(), digest_size=16
-    ).digest()
-    seed64 = int.from_bytes(digest[:8], "little") >> 1  # 63 bits: bigint is signed
-    # As observed: the arcs are added to pixels that Galactic dust has dimmed.
-    host_mag_r = 22.5 - 2.5 * math.log10(host["flux_r_nmgy"])
-    return {
-        "task_id": digest.hex(),
-        "experiment_id": tier.experiment_id,
-        **{key: host[key] for key in ("brickname", "host_id", "ra", "dec", "region_id")},
-        "lens_model": SIE,
-        "is_control": False,
-        "task_seed64": seed64,
-        **point,
-        **_draws(point, tier, seed64),
-        **_source_fluxes(host_mag_r + point["src_dmag"], tier),
-        "host_mag_r": host_mag_r,
-        **{f"psfdepth_{band}": host[f"psfdepth_{band}"] for band in BANDS},
-    }
-
-
-def _draws(point: dict[str, float], tier: Tier, seed64: int) -> dict[str, float]:
-    """The task's own random numbers: Philox keyed by (run seed, task)."""
-    u = np.random.Generator(np.random.Philox(key=[tier.seed, seed64])).random(6)
-    radius = tier.source.disc_theta_e * point["theta_e_arcsec"] * math.sqrt(u[0])
-    angle = 2 * math.pi * u[1]
-    return {
-        "src_n_sersic": tier.source.n_sersic,
-        "src_x_arcsec": radius * math.cos(angle),
-        "src_y_arcsec": radius * math.sin(angle),
-        "src_phi_rad": math.pi * float(u[2]),
-        "lens_e": tier.lens.e_max * float(u[3]),
-        "lens_phi_rad": math.pi * float(u[4]),
-        "shear_phi_rad": math.pi * float(u[5]),
-    }
-
-
-def _source_fluxes(mag_r: float, tier: Tier) -> dict[str, float]:
-    """Unlensed fluxes in nanomaggies, AB = 22.5 - 2.5 log10 f, from r and the tier's colours."""
-    mags = {"g": mag_r + tier.source.color_g_r, "r": mag_r, "z": mag_r - tier.source.color_r_z}
-    return {f"src_flux_{band}_nmgy": 10 ** (-0.4 * (mags[band] - 22.5)) for band in BANDS}
+def _passed_on(plan: dict[str, Any]) -> dict[str, Any]:
+    return {key: plan[key] for key in PASSED_ON}

@@ -56,26 +56,39 @@ def from_rows(table: Table, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     return from_columns(table, {name: [row[name] for row in rows] for name in table.names})
 
 
-def to_bytes(table: pa.Table) -> bytes:
-    """The bytes of a narrow Parquet file: equal tables give equal bytes (same pyarrow)."""
+def to_bytes(table: pa.Table, repeating: list[str] | None = None) -> bytes:
+    """The bytes of a narrow Parquet file: equal tables give equal bytes (same pyarrow).
+
+    repeating: columns worth a dictionary; by default each is tried, which takes as long as all the rest.
+    """
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", row_group_size=ROW_GROUP)
+    dictionary = True if repeating is None else repeating
+    pq.write_table(table, buffer, compression="zstd", row_group_size=ROW_GROUP, use_dictionary=dictionary)
     return buffer.getvalue()
 
 
 def read(data: bytes, table: Table, name: str) -> pa.Table:
     """The table in `data`, columns in the schema's order and types; InputError names the file otherwise."""
-    schema = arrow_schema(table)
     try:
         # One thread: a pool that Arrow is still starting when the process ends aborts it (exit code -6).
         found = pq.ParquetFile(io.BytesIO(data), pre_buffer=False).read(use_threads=False)
     except pa.ArrowInvalid as error:
         raise InputError(f"{name}: not a Parquet file ({error}); write it again") from error
+    return conform(found, table, name)
+
+
+def conform(found: pa.Table, table: Table, name: str, optional: Table | None = None) -> pa.Table:
+    """Columns in the schema's order and types, those of `optional` (NULL if absent) after them."""
+    schema = arrow_schema(table)
     missing = [column for column in schema.names if column not in found.column_names]
     if missing:
         raise InputError(
             f"{name}: column {missing[0]} is missing; a {table.name} file has {len(schema)} columns"
         )
+    for field in arrow_schema(optional) if optional is not None else ():
+        if field.name not in found.column_names:
+            found = found.append_column(field, pa.nulls(len(found), field.type))
+        schema = schema.append(field)
     try:
         return found.select(schema.names).cast(schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:

@@ -6,7 +6,8 @@ from typing import Any
 
 from pipeline.errors import InputError
 from pipeline.events import RunRequest
-from pipeline.manifest import plan_of
+from pipeline.manifest import plan_of, tier_of
+from pipeline.prerequisites import record_go
 from pipeline.store import Store, get_json, publish_json
 
 
@@ -19,4 +20,5 @@ def publish(store: Store, request: RunRequest) -> dict[str, Any]:
     success = {key: plan[key] for key in ("config_hash", "expected_rows", "n_bricks", "n_hosts")}
     success |= {"run_id": request.run_id, "tier": request.tier, "verdict": "GO"}
     publish_json(store, request.layout.success, success)
+    record_go(store, request, plan, tier_of(request))
     return success

@@ -287,3 +287,16 @@ HOSTS = Table(
     ),
     partition_keys=(),
 )  # fmt: skip
+
+# Of the same catalogue: what the prior ties the mass to, where it is there.
+HOST_SHAPES = Table(
+    "host_shapes",
+    "Columns that a host catalogue may have: the shape of the host's light, as in the survey's catalogues.",
+    (
+        Column("shape_e1", "double", "ellipticity (1 - q)/(1 + q) times cos 2 PA, PA east of north",
+               nullable=True, low=-1, high=1),
+        Column("shape_e2", "double", "ellipticity (1 - q)/(1 + q) times sin 2 PA", nullable=True,
+               low=-1, high=1),
+    ),
+    partition_keys=(),
+)  # fmt: skip

@@ -10,6 +10,7 @@ runs/<run_id>/<table>/tier=/run_id=/region_split=/part-NNNNN.parquet
 runs/<run_id>/receipts/<phase>/<chunk_id>.json
 runs/<run_id>/verdict.json                  (the report puts review.html beside it)
 runs/<run_id>/_SUCCESS.json                 last: downstream reads only runs that have it
+go/<tier>/<code version>/<run_id>.json      the GO of a whole tier, for tiers that require it
 """
 
 from __future__ import annotations
@@ -129,6 +130,16 @@ class RunLayout:
 def hosts_key(sha256: str) -> str:
     """Key of a host catalogue, by the hash of its bytes."""
     return f"hosts/{sha256}.parquet"
+
+
+def go_prefix(tier: str, code_version: str) -> str:
+    """Where the GOs of a tier that this code made are kept."""
+    return f"go/{check_tier_name(tier)}/{code_version}/"
+
+
+def go_key(tier: str, code_version: str, run_id: str) -> str:
+    """Key of the record that a run of a whole tier was published with GO."""
+    return f"{go_prefix(tier, code_version)}{check_run_id(run_id)}.json"
 
 
 def cache_key(survey_path: str, sha256: str) -> str:

@@ -40,7 +40,7 @@ class Store(Protocol):
         ...
 
     def download(self, key: str, path: Path) -> None:
-        """The object into a file."""
+        """The object into a file, in bounded memory; InputError if there is none."""
         ...
 
     def exists(self, key: str) -> bool: ...
@@ -103,13 +103,16 @@ class S3Store:
         self._s3 = client
 
     def get(self, key: str) -> bytes:
+        return bytes(self._body(key).read())
+
+    def _body(self, key: str) -> Any:
         try:
-            return bytes(self._s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
+            return self._s3.get_object(Bucket=self.bucket, Key=key)["Body"]
         except self._s3.exceptions.NoSuchKey as error:
             raise InputError(f"{self.uri(key)}: no such object; run the step that writes it") from error
 
     def download(self, key: str, path: Path) -> None:
-        body = io.BufferedReader(self._s3.get_object(Bucket=self.bucket, Key=key)["Body"])
+        body = io.BufferedReader(self._body(key))
         with path.open("wb") as file:
             shutil.copyfileobj(body, file, 1 << 20)
 
@@ -172,6 +175,8 @@ class FolderStore:
             raise InputError(f"{self.uri(key)}: no such file; run the step that writes it") from error
 
     def download(self, key: str, path: Path) -> None:
+        if not self.exists(key):
+            raise InputError(f"{self.uri(key)}: no such file; run the step that writes it")
         shutil.copyfile(self.root / key, path)
 
     def exists(self, key: str) -> bool:

@@ -18,6 +18,7 @@ from survey.errors import SurveyError
 
 BRICK_SIZE_DEG = 0.25
 N_ROWS = 721
+N_BRICKS = 662_174
 _NAME = re.compile(r"(\d{4})([pm])(\d{3})")
 
 

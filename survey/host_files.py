@@ -9,7 +9,7 @@ its bricks. What is found in each sweep is put aside by group; then each group i
 import filecmp
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from survey.errors import CatalogueError
-from survey.hosts import HostRules, Tally, checked_hosts, host_batches
+from survey.hosts import HOST_SCHEMA, HostRules, Tally, checked_hosts, host_batches
 
 PART = "part-00000.parquet"
 
@@ -71,21 +71,23 @@ def write_hosts(
     return tally
 
 
-def read_hosts(folder: Path) -> pa.Table:
-    """Read a folder that `write_hosts` wrote, sorted by brickname and host_id.
+def hosts_by_group(folder: Path) -> Iterator[pa.Table]:
+    """Give the hosts of a folder that `write_hosts` wrote, group by group, by brickname and host_id.
 
     Raises
     ------
     CatalogueError
-        If it holds no such files.
+        If it holds no such files, or one that cannot be read.
     """
     parts = sorted(folder.glob(f"brick_group=*/{PART}"))
     if not parts:
         raise CatalogueError(f"{folder}: no brick_group=*/{PART} in it; give a folder of `darkhalo hosts`")
-    try:
-        return pa.concat_tables([pq.ParquetFile(part).read(use_threads=False) for part in parts])
-    except pa.ArrowInvalid as error:
-        raise CatalogueError(f"{folder}: {error}; write it again with `darkhalo hosts`") from error
+    for part in parts:
+        try:
+            hosts = pq.ParquetFile(part).read(use_threads=False).cast(HOST_SCHEMA)
+        except (OSError, ValueError) as error:
+            raise CatalogueError(f"{part}: {error}; write it again with `darkhalo hosts`") from error
+        yield hosts
 
 
 def _put_aside(paths: Sequence[Path], found: Path, rules: HostRules, progress: Callable[[], None]) -> Tally:

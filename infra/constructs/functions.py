@@ -12,9 +12,10 @@ from constructs import Construct
 
 from infra.constructs import permissions as may
 from infra.constructs.log_group import log_group
-from infra.paths import ATHENA_RESULTS, HOSTS, ROOT, RUNS
+from infra.paths import ATHENA_RESULTS, GO, HOSTS, ROOT, RUNS
 from infra.settings import Functions as FunctionSettings
 from infra.settings import Retention
+from pipeline.code_version import CODE_VERSION, code_hash
 from pipeline.events import DATA_BUCKET
 
 # Git's rules, as in task.py. `survey` goes along for the modules of it that need no astropy.
@@ -59,7 +60,7 @@ class Functions(Construct):
         self.plan = self._function(
             "Plan",
             "4a: hosts -> manifest and chunks",
-            [may.read_objects(bucket, HOSTS, RUNS), may.list_keys(bucket, HOSTS, RUNS), write],
+            [may.read_objects(bucket, HOSTS, RUNS, GO), may.list_keys(bucket, HOSTS, RUNS, GO), write],
             minutes=long,
             memory=settings.plan_memory_mib,
         )
@@ -82,7 +83,11 @@ class Functions(Construct):
         self.publish = self._function(
             "Publish",
             "_SUCCESS.json, last",
-            [*own, may.write_objects(bucket, f"{RUNS}*/_SUCCESS.json")],
+            [
+                *own,
+                may.write_objects(bucket, f"{RUNS}*/_SUCCESS.json", f"{GO}*"),
+                may.read_objects(bucket, GO),
+            ],
             minutes=short,
         )
 
@@ -125,7 +130,7 @@ class Functions(Construct):
             log_group=logs,
             timeout=cdk.Duration.minutes(minutes),
             memory_size=memory or self._settings.memory_mib,
-            environment={DATA_BUCKET: self._bucket.bucket_name},
+            environment={DATA_BUCKET: self._bucket.bucket_name, CODE_VERSION: code_hash(ROOT)},
         )
 
     def _layer_arn(self) -> str:

@@ -1,5 +1,7 @@
 """The state machine: plan, cache, inject, closure, reconcile, checks, verdict, gate, selection function.
 
+A plan too large for a Lambda is made by a task (Plan, PlanSize, PlanTask, ReadPlan).
+
 An execution that SUCCEEDED means that the machine worked; whether the run is good stands in its output,
 `verdict`: "GO" with `status` "PUBLISHED" (state Done), or "NO-GO" with `status` "BLOCKED" (state Blocked).
 An execution that FAILED means that the machine broke: nothing is known of the run, and a redrive or a new
@@ -46,7 +48,7 @@ class Machine(Construct):
         fargate = FargateTasks(self, settings, bucket, task, network)
         minutes, short = settings.functions.timeout_minutes, settings.functions.short_timeout_minutes
         chain = (
-            invoke(self, "Plan", functions.plan, None, "$.plan", minutes)
+            self._plan(fargate, minutes)
             .next(fargate.state("Cache", "cache", settings.fanout.cache_concurrency,
                                 settings.tasks.cache_timeout_minutes))
             .next(fargate.state("Inject", "inject", settings.fanout.inject_concurrency,
@@ -71,6 +73,14 @@ class Machine(Construct):
         )
         self.machine.node.add_dependency(role.policy)
         role.allow_children(self.machine)
+
+    def _plan(self, fargate: FargateTasks, minutes: int) -> sfn.Chain:
+        """4a in the Lambda; a plan too large for it is made by a task, and the Lambda reads its plan.json."""
+        plan = invoke(self, "Plan", self._functions.plan, None, "$.plan", minutes)
+        read = invoke(self, "ReadPlan", self._functions.plan, None, "$.plan", minutes)
+        made = fargate.plan(self._settings.tasks.plan_timeout_minutes).next(read)
+        size = sfn.Choice(self, "PlanSize").when(sfn.Condition.boolean_equals("$.plan.planned", False), made)
+        return plan.next(size.afterwards(include_otherwise=True))
 
     def _gate(self) -> sfn.Choice:
         """Whatever is not a plain GO is blocked."""

@@ -6,8 +6,6 @@ States.Format. Every Task has a timeout and says which of its errors may pass.
 
 from __future__ import annotations
 
-from typing import Any
-
 import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
@@ -20,7 +18,7 @@ from infra.constructs.network import IsolatedNetwork
 from infra.constructs.task import Task
 from infra.paths import MAP_RESULTS
 from infra.settings import Athena, Fanout, Settings
-from pipeline.events import CLOSURE_PHASE, TASK_CHUNK, TASK_PHASE, TASK_RUN
+from pipeline.events import CLOSURE_PHASE, PLAN_PHASE, TASK_CHUNK, TASK_PHASE, TASK_RUN
 from pipeline.schema import DATABASE
 
 # RunTask refused for a while: throttled, no (Spot) capacity, vCPU quota reached.
@@ -145,20 +143,32 @@ class FargateTasks:
         ignored = "@aws-cdk/aws-stepfunctions:propertyIgnored"
         cdk.Annotations.of(state).acknowledge_warning(ignored, "map_execution_type says the same")
         return state.item_processor(
-            self._task_state(f"{name}Chunk", self._of_chunk(phase), minutes),
+            self._of_chunk(f"{name}Chunk", phase, minutes),
             mode=sfn.ProcessorMode.DISTRIBUTED,
             execution_type=sfn.ProcessorType.STANDARD,
         )
 
+    def plan(self, minutes: int) -> tasks.EcsRunTask:
+        """`PlanTask`: 4a of a run that is too large for a Lambda."""
+        return self._of_run("PlanTask", PLAN_PHASE, minutes)
+
     def closure(self, minutes: int) -> tasks.EcsRunTask:
         """`Closure`: a sample of the run rendered again, in one task."""
-        environment = {
-            TASK_PHASE: CLOSURE_PHASE,
-            TASK_RUN: sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.plan.request")),
-        }
-        return self._task_state("Closure", environment, minutes)
+        return self._of_run("Closure", CLOSURE_PHASE, minutes)
 
-    def _task_state(self, id: str, environment: dict[str, Any], minutes: int) -> tasks.EcsRunTask:
+    def _of_run(self, id: str, phase: str, minutes: int) -> tasks.EcsRunTask:
+        request = sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.plan.request"))
+        return self._task_state(id, {TASK_PHASE: phase, TASK_RUN: request}, minutes)
+
+    def _of_chunk(self, id: str, phase: str, minutes: int) -> tasks.EcsRunTask:
+        environment = {
+            TASK_PHASE: phase,
+            TASK_RUN: sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.request")),
+            TASK_CHUNK: sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.chunk")),
+        }
+        return self._task_state(id, environment, minutes)
+
+    def _task_state(self, id: str, environment: dict[str, str], minutes: int) -> tasks.EcsRunTask:
         state = tasks.EcsRunTask(
             self._scope,
             id,
@@ -192,15 +202,7 @@ class FargateTasks:
             ),
         )
 
-    @staticmethod
-    def _of_chunk(phase: str) -> dict[str, Any]:
-        return {
-            TASK_PHASE: phase,
-            TASK_RUN: sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.request")),
-            TASK_CHUNK: sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.chunk")),
-        }
-
-    def _overrides(self, environment: dict[str, Any]) -> tasks.ContainerOverride:
+    def _overrides(self, environment: dict[str, str]) -> tasks.ContainerOverride:
         return tasks.ContainerOverride(
             container_definition=self._task.container,
             environment=[

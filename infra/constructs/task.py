@@ -1,4 +1,4 @@
-"""The Fargate task of phases 4b and 4c and of closure: cluster, image, task definition and its two roles."""
+"""The Fargate task of 4b, 4c, closure and a large 4a: cluster, image, task definition and its two roles."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.constructs import permissions
-from infra.paths import CACHE, ROOT, RUNS, SKY
+from infra.paths import CACHE, HOSTS, ROOT, RUNS, SKY
 from infra.settings import Tasks
+from pipeline.code_version import CODE_VERSION, code_hash
 from pipeline.events import DATA_BUCKET
 
 # Git's rules: all at the top is left out, then the rooms of the image come back, without what is no source.
@@ -82,11 +83,11 @@ class Task(Construct):
         return iam.Role(self, id, assumed_by=principal, description=description)
 
     def _grant(self, bucket: s3.IBucket, sky_buckets: tuple[str, ...]) -> None:
-        """4b: sky -> cache/. 4c: cache/ and the manifest -> stamps, metrics and receipts of the run.
+        """4a: hosts -> manifest. 4b: sky -> cache/. 4c: cache/ and manifest -> stamps, metrics, receipts.
 
         Closure: runs/ -> the table closure.
         """
-        self.role.add_to_policy(permissions.read_objects(bucket, CACHE, RUNS, SKY))
+        self.role.add_to_policy(permissions.read_objects(bucket, CACHE, HOSTS, RUNS, SKY))
         self.role.add_to_policy(permissions.write_objects(bucket, f"{CACHE}*", f"{RUNS}*"))
         self.role.add_to_policy(permissions.list_keys(bucket, CACHE, RUNS, SKY))
         for number, name in enumerate(sky_buckets):
@@ -102,7 +103,7 @@ class Task(Construct):
             container_name=CONTAINER,
             image=ecs.ContainerImage.from_docker_image_asset(self._image(settings)),
             command=["python", "-m", "fargate.main"],
-            environment={DATA_BUCKET: bucket.bucket_name},
+            environment={DATA_BUCKET: bucket.bucket_name, CODE_VERSION: code_hash(ROOT)},
             memory_limit_mib=settings.memory_mib,
             user="10001:10001",
             readonly_root_filesystem=True,

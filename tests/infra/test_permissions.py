@@ -46,6 +46,7 @@ PREFIXES = {
     "<StorageData.Arn>/runs/*": "runs are keyed by run id",
     "<StorageData.Arn>/runs/*/_SUCCESS.json": "publish writes this one object of a run",
     "<StorageData.Arn>/cache/*": "the cache is keyed by the survey's paths",
+    "<StorageData.Arn>/go/*": "GOs are keyed by tier, code and run",
     "<StorageData.Arn>/hosts/*": "host catalogues are keyed by content",
     "<StorageData.Arn>/sky/*": "bricks that an operator uploaded, by the survey's paths",
     "<StorageData.Arn>/athena-results/*": "Athena names results by query",
@@ -173,14 +174,14 @@ def test_only_the_committing_roles_register_partitions(template: dict[str, Any])
     }
 
 
-def test_publish_writes_nothing_but_success(template: dict[str, Any]) -> None:
+def test_publish_writes_nothing_but_success_and_the_go(template: dict[str, Any]) -> None:
     written = {
         canonical(flat(resource))
         for owner, statement in statements(template)
         if owner.startswith("FunctionsPublishRole") and "s3:PutObject" in as_list(statement["Action"])
         for resource in as_list(statement["Resource"])
     }
-    assert written == {"<StorageData.Arn>/runs/*/_SUCCESS.json"}
+    assert written == {"<StorageData.Arn>/runs/*/_SUCCESS.json", "<StorageData.Arn>/go/*"}
 
 
 def test_roles_are_passed_to_ecs_alone(template: dict[str, Any]) -> None:

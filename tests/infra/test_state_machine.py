@@ -60,11 +60,15 @@ def test_order(definition: dict[str, Any]) -> None:
     while True:
         path.append(name)
         state = definition["States"][name]
-        if "Next" not in state:
+        if state["Type"] == "Choice" and name != "Gate":
+            name = state["Default"]
+        elif "Next" in state:
+            name = state["Next"]
+        else:
             break
-        name = state["Next"]
     assert path == [
         "Plan",
+        "PlanSize",
         "CacheBricks",
         "InjectBricks",
         "Closure",
@@ -74,6 +78,21 @@ def test_order(definition: dict[str, Any]) -> None:
         "Verdict",
         "Gate",
     ]
+
+
+def test_a_plan_too_large_for_the_lambda_is_made_by_a_task(states: dict[str, Any]) -> None:
+    rule = {"Variable": "$.plan.planned", "BooleanEquals": False, "Next": "PlanTask"}
+    assert states["PlanSize"]["Choices"] == [rule]
+    task = states["PlanTask"]
+    assert task["Resource"].endswith(":states:::ecs:runTask.sync")
+    (override,) = task["Parameters"]["Overrides"]["ContainerOverrides"]
+    assert {entry["Name"]: entry.get("Value", entry.get("Value.$")) for entry in override["Environment"]} == {
+        TASK_PHASE: "plan",
+        TASK_RUN: "States.JsonToString($.plan.request)",
+    }
+    assert (task["Next"], task["ResultPath"]) == ("ReadPlan", None)
+    assert states["ReadPlan"]["Next"] == states["PlanSize"]["Default"] == "CacheBricks"
+    assert states["ReadPlan"]["Resource"] == states["Plan"]["Resource"]
 
 
 def test_gate_opens_for_go_alone(states: dict[str, Any]) -> None:
@@ -158,7 +177,7 @@ def test_every_task_and_the_machine_have_a_timeout(
 ) -> None:
     assert definition["TimeoutSeconds"] > 0
     tasks = {name: state for name, state in states.items() if state["Type"] == "Task"}
-    assert len(tasks) == 11
+    assert len(tasks) == 13
     assert [name for name, state in tasks.items() if not state.get("TimeoutSeconds")] == []
 
 

@@ -110,7 +110,8 @@ def test_task_is_arm_unprivileged_and_read_only(of_type: Any) -> None:
     assert container["Command"] == ["python", "-m", "fargate.main"]
     assert {point["ContainerPath"] for point in container["MountPoints"]} == set(SCRATCH.values())
     assert task["TaskRoleArn"] != task["ExecutionRoleArn"]
-    assert [entry["Name"] for entry in container["Environment"]] == ["DARKHALO_BUCKET"]
+    names = [entry["Name"] for entry in container["Environment"]]
+    assert names == ["DARKHALO_BUCKET", "DARKHALO_CODE_VERSION"]
 
 
 def test_functions(of_type: Any) -> None:
@@ -123,7 +124,7 @@ def test_functions(of_type: Any) -> None:
         assert function["Runtime"] == "python3.11"
         assert function["Architectures"] == ["arm64"]
         assert function["Timeout"] >= 60
-        assert set(function["Environment"]["Variables"]) == {"DARKHALO_BUCKET"}
+        assert set(function["Environment"]["Variables"]) == {"DARKHALO_BUCKET", "DARKHALO_CODE_VERSION"}
         assert "AWSSDKPandas-Python311-Arm64" in json.dumps(function["Layers"])
     assert len({json.dumps(f["Role"]) for f in functions.values()}) == len(functions)
     assert len({json.dumps(f["Code"]) for f in functions.values()}) == 1

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # folder -> the function it calls, the event, and the arguments that the function must be given.
 CALLS: dict[str, tuple[str, dict[str, Any], list[Any]]] = {
-    "plan": ("plan_run", {**REQUEST, "n_bricks": 3}, ["store", RunRequest(**REQUEST, n_bricks=3)]),
+    "plan": ("plan_or_defer", {**REQUEST, "n_bricks": 3}, ["store", RunRequest(**REQUEST, n_bricks=3)]),
     "reconcile": ("reconcile", {"request": REQUEST}, ["store", "glue", RunRequest(**REQUEST)]),
     "list_queries": ("list_queries", {"request": REQUEST}, ["store", RunRequest(**REQUEST)]),
     "verdict": (

@@ -22,6 +22,8 @@ def test_events_convert_both_ways():
     assert RunRequest.from_event(REQUEST.to_event()) == REQUEST
     assert "n_bricks" not in REQUEST.to_event()
     assert RunRequest.from_event(REQUEST.to_event() | {"n_bricks": 3, "plan": {}}).n_bricks == 3
+    full = RunRequest("mine", "run-1", "hosts/a.parquet", "s3://sky", 3, "ranges", "{}")
+    assert RunRequest.from_event(full.to_event()) == full
     assert ChunkRecord.from_event(json.loads(json.dumps(CHUNK.to_event()))) == CHUNK
     assert from_environment(ENVIRONMENT) == ("inject", REQUEST, CHUNK, "bucket")
 
@@ -40,8 +42,21 @@ def test_a_broken_record_is_refused(name, value):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"tier": ""}, "tier missing"), ({"n_bricks": 0}, "n_bricks is 0"), ({"n_bricks": "3"}, "n_bricks")],
-)
+    [({"tier": ""}, "tier missing"), ({"n_bricks": 0}, "n_bricks is 0"), ({"n_bricks": "3"}, "n_bricks"),
+     ({"staging": "half"}, "staging is 'half'"), ({"settings": {"name": "mine"}}, "settings are no text")],
+)  # fmt: skip
 def test_a_bad_execution_input_is_named(change, message):
     with pytest.raises(InputError, match=message):
         RunRequest.from_event(REQUEST.to_event() | change)
+
+
+def test_a_task_that_plans_has_no_chunk():
+    environment = {key: value for key, value in ENVIRONMENT.items() if key != events.TASK_CHUNK}
+    planning = environment | {events.TASK_PHASE: events.PLAN_PHASE}
+    assert from_environment(planning) == ("plan", REQUEST, None, "bucket")
+
+
+@pytest.mark.parametrize(("settings", "message"), [("{", "settings are not JSON"), ("[1]", "no JSON object")])
+def test_settings_that_are_no_tier_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        _ = RunRequest("mine", "run-1", "hosts/a.parquet", "s", settings=settings).tier_settings

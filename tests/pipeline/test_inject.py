@@ -24,38 +24,21 @@ from pipeline.events import CACHE_PHASE, ChunkRecord, RunRequest
 from pipeline.inject import _host_stamp, inject_brick, inject_chunk
 from pipeline.manifest import manifest_rows
 from pipeline.parquet import read, to_bytes
-from pipeline.schema import BANDS, HOSTS, MANIFEST, METRICS, STAMPS
+from pipeline.schema import BANDS, MANIFEST, METRICS, STAMPS
 from pipeline.schema import MASK_BITS as MASK_COLUMNS
 from pipeline.staging import cache_brick, cache_chunk
 from pipeline.storage import cache_key, coadd_psf_key
 from pipeline.store import FolderStore, get_json, publish
 from pipeline.tier import load_tier
 from survey.errors import CutoutError
-from survey.hosts import select_hosts
-from survey.layout import coadd_path, tractor_path
+from survey.layout import coadd_path
 from survey.maskbits import MASK_BITS
-from survey.sky import write_sky
 from survey.sources import FolderSource
 from tests.physics.oracle import render_oracle
 from tests.pipeline.small_run import small_run
 
 SCALE = 0.262
 TIER = load_tier("debug")
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    """A sky of one good and two bad bricks, hosts of the good one, and a store with their files cached."""
-    root = tmp_path_factory.mktemp("world")
-    bricks = write_sky(
-        root / "sky", 3, brick_pixels=450, seed=11, hosts_per_brick=4, failures=("truncated", "missing_band")
-    )
-    names = [brick.name for brick in bricks]
-    hosts = select_hosts([root / "sky" / tractor_path(names[0])])
-    hosts = read(to_bytes(hosts.replace_schema_metadata(None)), HOSTS, "hosts")
-    store = FolderStore(root / "bucket")
-    cached = {name: cache_brick(store, FolderSource(root / "sky"), name) for name in names}
-    return SimpleNamespace(sky=root / "sky", names=names, hosts=hosts, store=store, cached=cached)
 
 
 @pytest.fixture(scope="module")

@@ -117,3 +117,5 @@ def test_download_gives_the_bytes(any_store, tmp_path):
     publish(any_store, "a", bytes(range(256)) * 9000)
     any_store.download("a", tmp_path / "file")
     assert (tmp_path / "file").read_bytes() == bytes(range(256)) * 9000
+    with pytest.raises(InputError, match="run the step that writes it"):
+        any_store.download("b", tmp_path / "other")

@@ -4,10 +4,8 @@ from astropy.io import fits
 from hypothesis import given
 from hypothesis import strategies as st
 
-from survey.bricks import N_ROWS, Brick, _brick, brick_at, brick_named, columns_in_row, wrap_ra
+from survey.bricks import N_BRICKS, N_ROWS, Brick, _brick, brick_at, brick_named, columns_in_row, wrap_ra
 from survey.errors import SurveyError
-
-N_BRICKS = 662_174
 
 
 def bricks_in_row(row: int) -> list[Brick]:
