@@ -20,6 +20,7 @@ from scipy import stats
 
 from pipeline import chunking
 from pipeline.choice import UNUSED, choose
+from pipeline.cost import BRICK_SECONDS
 from pipeline.errors import InputError
 from pipeline.events import ChunkRecord, RunRequest
 from pipeline.manifest import config_hash, lay_out, manifest_rows, plan_run, stream, tier_of
@@ -121,7 +122,7 @@ def test_source_flux_follows_the_observed_host_flux_and_the_colours():
 def test_chunking_changes_no_task(tmp_path):
     """Chunks of a few hosts, of some bricks, of a whole split."""
     rows, counts = [], []
-    for seconds in (2.0, 20.0, 3600.0):
+    for seconds in (BRICK_SECONDS + 0.3, 20.0, 3600.0):
         tier = replace(load_tier("debug"), task_seconds=seconds)
         counts.append(len(lay_out(write_hosts(make_hosts(), tmp_path), tier)[2]))
         rows.append(rows_of(make_hosts(), tier, tmp_path).sort_by("task_id"))
@@ -133,9 +134,10 @@ def test_chunking_changes_no_task(tmp_path):
 def test_no_chunk_is_a_straggler_and_a_rich_brick_is_divided(tmp_path):
     """A brick with ten times the hosts of the others, all of which are used."""
     hosts = pa.concat_tables([make_hosts(10, 20), _renumbered(make_hosts(1, 180))])
-    tier = replace(PILOT, rows=2000, n_bricks=10, hosts=HostChoice(per_brick=0), task_seconds=2.0)
+    seconds = BRICK_SECONDS + 0.3
+    tier = replace(PILOT, rows=2000, n_bricks=10, hosts=HostChoice(per_brick=0), task_seconds=seconds)
     _, choice, chunks = lay_out(write_hosts(hosts, tmp_path), tier)
-    assert max(chunk.seconds for chunk in chunks) <= 2.0
+    assert max(chunk.seconds for chunk in chunks) <= seconds
     assert choice.n_hosts >= 370
     pieces = Counter(piece.brick for chunk in chunks for piece in chunk.pieces)
     assert pieces.pop(0) > 1
