@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test lint fresh-locks docs clean
+.PHONY: run test test-trino lint fresh-locks docs clean
 
 run: $(VENV)/.run  ## The debug tier on this machine: verdict, tables and review page.
 	$(BIN)/darkhalo run debug
@@ -21,6 +21,9 @@ lint: $(VENV)/.dev  ## The checks of `make test` that take seconds.
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+test-trino: $(VENV)/.dev  ## Every SQL file on DuckDB and on a real Trino (Maven and Java 17; 400 MB once).
+	DARKHALO_TRINO=$(CURDIR)/build/trino $(BIN)/python -m pytest tests/trino -n 0
 
 docs: $(VENV)/.run  ## Write the generated pages of docs/ again (a test compares them).
 	$(BIN)/python docs/generate.py
@@ -47,8 +50,8 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
         --no-emit-index-url --no-header --no-annotate
 fresh-locks:
 	cd requirements && $(LOCK) dev.in -o dev.txt
-	cd requirements && $(LOCK) run.in -c dev.txt -o run.txt
-	cd requirements && $(LOCK) task.in -c dev.txt -o task.txt
+	cd requirements && $(LOCK) run.in -c dev.txt --override overrides.txt -o run.txt
+	cd requirements && $(LOCK) task.in -c dev.txt --override overrides.txt -o task.txt
 
 clean:
 	rm -rf $(VENV) build cdk.out *.egg-info

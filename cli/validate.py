@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import pyarrow.parquet as pq
 
-from cli import exits, output
+from cli import exits, foreign, output
 from cli import workspace as workspaces
 from cli.workspace import Workspace
 from pipeline import checks
 from pipeline.errors import InputError
 from pipeline.events import RunRequest
 from pipeline.manifest import tier_of
-from pipeline.schema import MANIFEST, METRICS
+from pipeline.schema import CLOSURE, MANIFEST, METRICS, STAMPS
 from pipeline.selection import write_cells
 from pipeline.storage import RunLayout
 from pipeline.store import FolderStore, get_json
@@ -25,7 +27,7 @@ from pipeline.tier import load_tier
 UNNAMED = "unnamed"
 
 if TYPE_CHECKING:
-    from local_cloud.athena_engine import Engine
+    from local_cloud.athena_engine import Engine, FolderCatalogue
 
 
 @click.command()
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
 def validate(run: str, tier: str | None, workspace: Path, as_json: bool) -> int:
     """All checks on RUN: a run's id, or any folder that holds manifest/, metrics/ and stamps/ Parquet.
 
-    Nothing is written. Exit code 0 is GO, 3 is NO-GO.
+    The sample of a folder without closure/ is rendered here. Nothing is written. Exit code 0 is GO, 3 is
+    NO-GO.
     """
     folder = Workspace(workspace).run_dir(run)
     judged = judge_folder(folder, tier)
@@ -51,6 +54,8 @@ def judge_folder(folder: Path, tier: str | None) -> dict[str, Any]:
     """Run every check on the tables of a folder; the verdict, its reasons and the checks."""
     from local_cloud.athena_engine import Engine, FolderCatalogue
 
+    if foreign.is_foreign(folder):
+        return _judge_foreign(folder, tier or "debug")
     plan = get_json(FolderStore(folder), "plan.json") if (folder / "plan.json").is_file() else {}
     request = plan.get("request", {})
     if tier is None and "settings" in request:
@@ -66,8 +71,60 @@ def judge_folder(folder: Path, tier: str | None) -> dict[str, Any]:
     layout = RunLayout(*_identity(engine, given))
     rows = _count(engine, MANIFEST.name) if catalogue.present(MANIFEST.name) else _count(engine, METRICS.name)
     expected = plan.get("expected_rows", rows)
-    results = [_check(engine, check, layout, expected, settings.critical) for check in checks.load_checks()]
-    answer = checks.verdict(results, settings.critical)
+    with tempfile.TemporaryDirectory() as place:
+        if _to_close(catalogue):
+            _close(folder, layout, Path(place))
+            engine = Engine(FolderCatalogue(folder, constants=given, elsewhere={CLOSURE.name: Path(place)}))
+        results = [
+            _check(engine, check, layout, expected, settings.critical) for check in checks.load_checks()
+        ]
+    return _answer(folder, layout, rows, results, settings.critical)
+
+
+def _to_close(catalogue: FolderCatalogue) -> bool:
+    needed = (MANIFEST, METRICS, STAMPS)
+    return not catalogue.present(CLOSURE.name) and all(catalogue.present(table.name) for table in needed)
+
+
+def _close(folder: Path, layout: RunLayout, place: Path) -> None:
+    """Write the table `closure` of a folder without one to `place`, nothing if its tables do not allow it."""
+    from pipeline.closure import close_folder
+
+    try:
+        table = close_folder(folder, layout.run_id)
+    except InputError as error:  # the checks meet the same table and say FAIL
+        output.note(f"closure could not be rendered: {error}")
+        return
+    part = place / f"tier={layout.tier}/run_id={layout.run_id}/part-00000.parquet"
+    part.parent.mkdir(parents=True)
+    pq.write_table(table, part)
+
+
+def _judge_foreign(folder: Path, tier: str) -> dict[str, Any]:
+    """The same for the metrics of another pipeline; controls are critical, whatever the tier."""
+    from local_cloud.athena_engine import Engine, FolderCatalogue
+
+    critical = (*load_tier(tier).critical, "controls")
+    with foreign.brought_in(folder, tier) as found:
+        engine = Engine(FolderCatalogue(found.folder))
+        results = []
+        for check in checks.load_checks():
+            if lacks := found.lacks(check):
+                message = f"these results do not have {lacks}, which the check reads."
+                results.append(
+                    checks.CheckResult(
+                        check.name, "NOT_EXERCISED", check.name in critical, None, None, None, message
+                    )
+                )
+            else:
+                results.append(_check(engine, check, found.layout, found.rows, critical, found.present))
+        return _answer(folder, found.layout, found.rows, results, critical)
+
+
+def _answer(
+    folder: Path, layout: RunLayout, rows: int, results: list[checks.CheckResult], critical: tuple[str, ...]
+) -> dict[str, Any]:
+    answer = checks.verdict(results, critical)
     return {
         "verdict": answer.verdict,
         "reasons": list(answer.reasons),
@@ -142,13 +199,14 @@ def _count(engine: Engine, table: str) -> int:
 
 
 def _check(
-    engine: Engine, check: checks.Check, layout: RunLayout, expected: int, critical: tuple[str, ...]
-) -> checks.CheckResult:
+    engine: Engine, check: checks.Check, layout: RunLayout, expected: int, critical: tuple[str, ...],
+    columns: frozenset[str] | None = None,
+) -> checks.CheckResult:  # fmt: skip
     from local_cloud.athena_engine import QueryError
 
     try:
-        result = engine.execute(checks.render(check, layout, expected))
+        result = engine.execute(checks.render(check, layout, expected, columns))
     except QueryError as error:
         return checks.result_from_error(check.name, str(error), check.name in critical)
-    columns = [name for name, _ in result.columns]
-    return checks.result_from_row(check.name, columns, result.rows, check.name in critical)
+    names = [name for name, _ in result.columns]
+    return checks.result_from_row(check.name, names, result.rows, check.name in critical)

@@ -17,6 +17,7 @@ from typing import Any
 from pipeline.errors import InputError, StorageConflictError
 from pipeline.events import (
     CACHE_PHASE,
+    CLOSURE_PHASE,
     INJECT_PHASE,
     PLAN_PHASE,
     TASK_PHASE,
@@ -46,12 +47,16 @@ def main(environment: Mapping[str, str] = os.environ) -> int:
 
 
 def work(phase: str, store: Store, request: RunRequest, chunk: ChunkRecord | None) -> dict[str, Any]:
-    """Phase 4a of a run, or 4b or 4c on a chunk. Only 4c loads the physics and its compiler."""
+    """Phase 4a or closure of a run, 4b or 4c on a chunk. Only 4c loads the physics and its compiler."""
     if phase == PLAN_PHASE:
         from pipeline.manifest import plan_run
 
         plan = plan_run(store, request)
         return {"rows": plan["expected_rows"], "chunks": plan["n_chunks"]}
+    if phase == CLOSURE_PHASE:
+        from pipeline.closure import close_run
+
+        return close_run(store, request)
     if chunk is not None and phase == CACHE_PHASE:
         from pipeline.staging import cache_chunk
 
@@ -62,7 +67,7 @@ def work(phase: str, store: Store, request: RunRequest, chunk: ChunkRecord | Non
         return inject_chunk(store, request, chunk)
     raise InputError(
         f"environment: {TASK_PHASE} is {phase!r}; "
-        f"the state machine sets {PLAN_PHASE}, {CACHE_PHASE} or {INJECT_PHASE}"
+        f"the state machine sets {PLAN_PHASE}, {CACHE_PHASE}, {INJECT_PHASE} or {CLOSURE_PHASE}"
     )
 
 

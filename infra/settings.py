@@ -23,7 +23,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class Tasks:
-    """The Fargate task of phases 4b and 4c."""
+    """The Fargate task of phases 4b and 4c and of closure."""
 
     cpu: int = 1024  # units: 1 vCPU, since the numba kernels run on one thread
     memory_mib: int = 4096  # a brick's three bands with invvar and psfsize are about 600 MiB decoded
@@ -32,6 +32,7 @@ class Tasks:
     plan_timeout_minutes: int = 60  # the train manifest takes some minutes
     cache_timeout_minutes: int = 60  # one chunk; the survey's servers can be slow
     inject_timeout_minutes: int = 120  # one chunk of some 50 bricks at 0.15 s an injection takes 5 minutes
+    closure_timeout_minutes: int = 60  # 69 rows at 0.2 s, and the download of as many parts of stamps
     # Shares of Spot and On-Demand. Spot costs 30 to 50 %, a loss is one States.TaskFailed and one retry.
     spot_weight: int = 3
     on_demand_weight: int = 1

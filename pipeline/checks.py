@@ -13,8 +13,19 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from pipeline import closure_rates
 from pipeline.errors import InputError
-from pipeline.schema import DATABASE, MANIFEST, MASK_BITS, METRICS, STAMPS, Column, Table
+from pipeline.schema import (
+    BANDS,
+    CLOSURE,
+    DATABASE,
+    MANIFEST,
+    MASK_BITS,
+    METRICS,
+    STAMPS,
+    Column,
+    Table,
+)
 from pipeline.storage import RunLayout, check_run_id, check_tier_name
 
 STATUSES = ("PASS", "FAIL", "WARN", "INCONCLUSIVE", "NOT_EXERCISED")
@@ -38,9 +49,12 @@ _OF_ARCS = frozenset(
     | {f"injected_flux_{band}_nmgy" for band in "grz"}
     | {f"psf_fwhm_used_{band}" for band in "grz"}
 )  # fmt: skip
-# A release may lack it, in any row: psfdepth before DR8, mask bits 14 and up before DR10.
-_OF_RELEASE = frozenset(
-    {f"psfdepth_{band}" for band in "grz"} | {f"mask_{bit}_frac" for bit in MASK_BITS[14:]}
+# A release may lack it, in any row: psfdepth before DR8, mask bits 14 and up before DR10. And a stamp may
+# show neither its host's light nor a good pixel.
+_MAY_LACK = frozenset(
+    {f"{name}_{band}" for band in "grz" for name in ("psfdepth", "sky_noise")}
+    | {f"mask_{bit}_frac" for bit in MASK_BITS[14:]}
+    | {"host_x_arcsec", "host_y_arcsec"}
 )
 _POSITIVE = frozenset(
     {"total_injected_flux"}
@@ -128,12 +142,17 @@ def parse_check(file_name: str, text: str) -> Check:
 # ---------------------------------------------------------------- SQL
 
 
-def render(check: Check, layout: RunLayout, expected_rows: int) -> str:
-    """The SQL of a check for a run that was planned with `expected_rows` rows."""
+def render(check: Check, layout: RunLayout, expected_rows: int, columns: frozenset[str] | None = None) -> str:
+    """The SQL of a check for a run that was planned with `expected_rows` rows.
+
+    columns: those of metrics that are judged column by column, where a foreign table has not all of them.
+    """
     if expected_rows < 0:
         raise InputError(f"expected_rows is {expected_rows}; give the number of rows of the manifest")
     return _fill(
-        check.name, check.sql, {**_of_run(layout), "expected_rows": str(expected_rows), **_of_schema()}
+        check.name,
+        check.sql,
+        {**_of_run(layout), "expected_rows": str(expected_rows), **_of_schema(columns), **_of_closure()},
     )
 
 
@@ -160,18 +179,44 @@ def _of_run(layout: RunLayout) -> dict[str, str]:
     }
 
 
-def _of_schema() -> dict[str, str]:
-    nulls = [(column.name, condition) for column in METRICS.columns if (condition := null_breach(column))]
-    ranges = [(column.name, condition) for column in METRICS.columns if (condition := range_breach(column))]
-    in_controls = [(f"{name} in controls", condition) for name, condition in control_breaches()]
+def _of_schema(present: frozenset[str] | None) -> dict[str, str]:
+    columns = [column for column in METRICS.columns if present is None or column.name in present]
+    nulls = [(column.name, condition) for column in columns if (condition := null_breach(column))]
+    ranges = [(column.name, condition) for column in columns if (condition := range_breach(column))]
+    in_controls = [
+        (f"{name} in controls", condition)
+        for name, condition in control_breaches()
+        if present is None or name in present
+    ]
     return {
-        "schema_columns": ",\n    ".join(_schema_values((MANIFEST, METRICS, STAMPS))),
+        "schema_columns": ",\n    ".join(_schema_values((MANIFEST, METRICS, STAMPS, CLOSURE))),
         **_counters("nulls", nulls),
         **_counters("ranges", ranges + in_controls),
         "disagreement": "\n      OR ".join(
             f"m.{name} IS DISTINCT FROM p.{name}" for name in METRICS.names if name in MANIFEST.names
         ),
         "manifest_columns": ", ".join(name for name in METRICS.names if name in MANIFEST.names),
+    }
+
+
+def _of_closure() -> dict[str, str]:
+    """The bounds and rates of the closure test: pipeline/closure_rates.py is their one place."""
+    bounds = closure_rates.BOUNDS
+
+    def fine(quantity: str, names: Iterable[str]) -> str:
+        return " AND ".join(f"abs({name}) <= {sql_double(bounds[quantity])}" for name in names)
+
+    return {
+        "closure_flux_fine": fine("flux", (f"closure_flux_{b}" for b in BANDS)),
+        "closure_l2_fine": fine("l2", (f"closure_l2_{b}" for b in BANDS)),
+        "closure_moment_fine": fine("moment", (f"closure_moment_{b}" for b in BANDS)),
+        "closure_centroid_fine": fine("centroid_arcsec", (f"closure_centroid_{b}_arcsec" for b in BANDS)),
+        "closure_magnification_fine": fine("magnification", ("closure_magnification",)),
+        "closure_l2_columns": ", ".join(f"closure_l2_{b}" for b in BANDS),
+        "closure_null_rate": sql_double(closure_rates.NULL_RATE),
+        "closure_weakest": sql_double(closure_rates.WEAKEST),
+        "closure_false_alarm": sql_double(closure_rates.FALSE_ALARM),
+        "closure_miss": sql_double(closure_rates.MISS),
     }
 
 
@@ -184,6 +229,11 @@ def sql_number(value: float, column: Column) -> str:
     """A literal of the column's type: in Trino 0.5 is a DECIMAL, 0.5e0 a double."""
     if column.type in ("bigint", "int"):
         return str(int(value))
+    return sql_double(value)
+
+
+def sql_double(value: float) -> str:
+    """A literal of type double."""
     text = repr(float(value))
     return text if "e" in text else text + "e0"
 
@@ -211,7 +261,7 @@ def null_breach(column: Column) -> str:
         return f"(NOT cutout_ok AND {empty}) OR ({_GOOD} AND {name} IS NOT NULL)"
     if not column.nullable:
         missing = empty
-    elif name in _OF_RELEASE:
+    elif name in _MAY_LACK:
         missing = ""
     elif name in MANIFEST.names:
         missing = f"(NOT is_control AND {empty})"
@@ -248,7 +298,7 @@ def range_breach(column: Column) -> str:
 def control_breaches() -> list[tuple[str, str]]:
     """(column, condition) of what must not be set in a control: truth, and light that was never added."""
     truth = [c.name for c in MANIFEST.columns if c.nullable and c.name in METRICS.names]
-    breaches = [(name, f"is_control AND {name} IS NOT NULL") for name in truth if name not in _OF_RELEASE]
+    breaches = [(name, f"is_control AND {name} IS NOT NULL") for name in truth if name not in _MAY_LACK]
     light = [name for name in METRICS.names if name in _OF_ARCS and not name.startswith("psf_")]
     breaches += [
         (name, f"is_control AND {name} IS NOT NULL" + ("" if name in _RATIOS else f" AND {name} <> 0e0"))

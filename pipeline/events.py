@@ -13,12 +13,13 @@ from typing import Any
 from pipeline.errors import InputError
 from pipeline.storage import RunLayout
 
-TASK_PHASE = "DARKHALO_PHASE"  # PLAN_PHASE, CACHE_PHASE or INJECT_PHASE
+TASK_PHASE = "DARKHALO_PHASE"  # one of the phases below
 TASK_RUN = "DARKHALO_RUN"  # RunRequest as JSON
-TASK_CHUNK = "DARKHALO_CHUNK"  # ChunkRecord as JSON; not of PLAN_PHASE
+TASK_CHUNK = "DARKHALO_CHUNK"  # ChunkRecord as JSON; not of PLAN_PHASE and CLOSURE_PHASE, which take the run
 PLAN_PHASE = "plan"  # 4a: a manifest that is too large for a Lambda
 CACHE_PHASE = "cache"  # 4b: bricks into the cache
 INJECT_PHASE = "inject"  # 4c: stamps and metrics
+CLOSURE_PHASE = "closure"  # after 4c: a sample of the run, rendered again
 STAGING = (
     "auto",
     "whole",
@@ -110,13 +111,13 @@ class ChunkRecord:
 
 def from_environment(environment: dict[str, str]) -> tuple[str, RunRequest, ChunkRecord | None, str]:
     """(phase, request, chunk, bucket) of a task; InputError names the variable that is missing or wrong."""
-    planning = environment.get(TASK_PHASE) == PLAN_PHASE
-    for name in (TASK_PHASE, TASK_RUN, *(() if planning else (TASK_CHUNK,)), DATA_BUCKET):
+    of_run = environment.get(TASK_PHASE) in (PLAN_PHASE, CLOSURE_PHASE)
+    for name in (TASK_PHASE, TASK_RUN, *(() if of_run else (TASK_CHUNK,)), DATA_BUCKET):
         if not environment.get(name):
             raise InputError(f"environment: {name} is not set; the state machine sets it for every task")
     try:
         request = RunRequest.from_event(json.loads(environment[TASK_RUN]))
-        chunk = None if planning else ChunkRecord.from_event(json.loads(environment[TASK_CHUNK]))
+        chunk = None if of_run else ChunkRecord.from_event(json.loads(environment[TASK_CHUNK]))
     except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"environment: {TASK_RUN} or {TASK_CHUNK} is no valid record: {error!r}") from error
     return environment[TASK_PHASE], request, chunk, environment[DATA_BUCKET]

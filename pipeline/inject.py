@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 
 from physics import Psf, matched_filter_snr, peak_snr, render_batch
 from physics.render import RenderedBatch
+from pipeline import host_light
 from pipeline.contracts import check_rows
 from pipeline.events import CACHE_PHASE, INJECT_PHASE, ChunkRecord, RunRequest
 from pipeline.host_psf import images_of_hosts, psf_of_host
@@ -29,7 +30,7 @@ from pipeline.manifest import tier_of
 from pipeline.noise import noisy, updated_invvar
 from pipeline.parquet import arrow_schema, from_rows, read, to_bytes
 from pipeline.progress import Progress
-from pipeline.schema import BANDS, MANIFEST, METRICS, STAMPS
+from pipeline.schema import BANDS, MANIFEST, METRICS, STAMPS, Table
 from pipeline.storage import cache_key
 from pipeline.store import Store, get_json, publish, publish_json
 from pipeline.tier import Tier
@@ -64,11 +65,12 @@ def inject_chunk(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[
                 brick: manifest.filter(pc.equal(manifest["brickname"], brick)).to_pylist()
                 for brick in chunk.bricks
             }
-            for tasks, stamps in _read_ahead(store, cached, tasks_of, tier):
+            ahead = _read_ahead(store, cached, tasks_of, tier)
+            for brick, (tasks, stamps) in zip(tasks_of, ahead, strict=True):
                 result = _inject(tasks, stamps, tier)
-                metrics.append(from_rows(METRICS, result.metrics))
+                metrics.append(_kept(from_rows(METRICS, result.metrics), METRICS, brick))
                 if result.stamps:
-                    writer.write_table(from_rows(STAMPS, result.stamps))
+                    writer.write_table(_kept(from_rows(STAMPS, result.stamps), STAMPS, brick))
                 progress.advance(len(tasks))
         parts = {
             METRICS.name: layout.partition(METRICS.name, chunk.region_split).part(chunk.part),
@@ -86,6 +88,12 @@ def inject_chunk(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[
     }
     publish_json(store, layout.receipt(INJECT_PHASE, chunk.chunk_id), receipt)
     return {"rows": len(table), "quarantined": sum(receipt["quarantined"].values())}
+
+
+def _kept(rows: pa.Table, table: Table, brick: str) -> pa.Table:
+    """The rows, if they keep the schema's contract; InputError names the first that does not."""
+    check_rows(rows, table, f"{table.name} of brick {brick}", "task_id")
+    return rows
 
 
 @dataclass(frozen=True)
@@ -196,9 +204,24 @@ def _host_stamp(cutout: Cutout, tier: Tier, psf_images: np.ndarray | None = None
         **{f"mask_{bit.lower()}_frac": share for bit, share in shares.items()},
         "offset_x_arcsec": cutout.center[0],
         "offset_y_arcsec": cutout.center[1],
+        **_of_host(cutout),
     }
     good = ~bad & (cutout.invvar[_R] > 0)
     return HostStamp(cutout, _pixels(cutout.image), good, shared, psf)
+
+
+def _of_host(cutout: Cutout) -> dict[str, float | None]:
+    """What the raw stamp shows of the host and of its noise; NULL where it shows nothing."""
+    x, y = host_light.centroid(cutout.image[_R], cutout.center)
+    noise = {
+        f"sky_noise_{b}": host_light.noise_ratio(cutout.image[i], cutout.invvar[i])
+        for i, b in enumerate(BANDS)
+    }
+    found = {"host_x_arcsec": x, "host_y_arcsec": y, **noise}
+    return {
+        "host_core_flux_r_nmgy": host_light.core_flux(cutout.image[_R]),
+        **{name: value if np.isfinite(value) else None for name, value in found.items()},
+    }
 
 
 def _inject(tasks: list[dict[str, Any]], stamps: Stamps, tier: Tier) -> BrickResult:
@@ -290,6 +313,7 @@ def _light(stamp: HostStamp, image: np.ndarray, magnification: float, in_stamp: 
         **{f"injected_flux_{b}_nmgy": float(added[i].sum()) for i, b in enumerate(BANDS)},
         "magnification": float(magnification),
         "flux_in_stamp": float(in_stamp),
+        "core_flux_r_nmgy": host_light.core_flux(image[_R]),
     }
 
 
@@ -305,7 +329,8 @@ def _snr_of_model(stamp: HostStamp, clean: np.ndarray) -> dict[str, float]:
 
 def _measured(task: dict[str, Any], stamp: HostStamp, light: Mapping[str, float | None]) -> dict[str, Any]:
     """The metrics row; `light` is that of an injection, or its columns without values in a control."""
-    measured = {**stamp.shared, "cutout_ok": True, "quarantine_reason": None, **light}
+    untouched = {"core_flux_r_nmgy": stamp.shared["host_core_flux_r_nmgy"]}
+    measured = {**stamp.shared, **untouched, "cutout_ok": True, "quarantine_reason": None, **light}
     numbers = [value for value in measured.values() if isinstance(value, float)]
     measured["metrics_ok"] = bool(np.isfinite(numbers).all())
     return {**{name: task[name] for name in _COPIED}, **measured}

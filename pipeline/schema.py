@@ -163,6 +163,16 @@ METRICS = Table(
                "arcsec", nullable=True, low=-1, high=1),
         Column("offset_y_arcsec", "double", "cy: host's sub-pixel offset from the stamp's middle, +y",
                "arcsec", nullable=True, low=-1, high=1),
+        Column("core_flux_r_nmgy", "double", "flux of the central 10 x 10 pixels of the stamp in r, arcs "
+               "included", "nmgy", nullable=True),
+        Column("host_core_flux_r_nmgy", "double", "the same of the raw cutout", "nmgy", nullable=True),
+        Column("host_x_arcsec", "double", "centroid of the host's light in r from its catalogue position, "
+               "+x; NULL where a neighbour outshines it", "arcsec", nullable=True, low=-2, high=2),
+        Column("host_y_arcsec", "double", "centroid of the host's light in r from its catalogue position, "
+               "+y",
+               "arcsec", nullable=True, low=-2, high=2),
+        *_per_band("sky_noise_{b}", "double", "pixel noise of the raw cutout in {b} over the one that invvar "
+                   "tells", nullable=True, low=0),
     ),
 )  # fmt: skip
 
@@ -181,6 +191,30 @@ STAMPS = Table(
                "nmgy"),
         Column("image_hash", "string", "blake2b-64 of image, hexadecimal"),
         Column("raw_hash", "string", "blake2b-64 of raw_image: equal to image_hash in controls, only there"),
+    ),
+)  # fmt: skip
+
+CLOSURE = Table(
+    "closure",
+    "A sample of the injections, each rendered again by an independent renderer from the manifest and the "
+    "recorded PSF, against injected minus raw of its stamp.",
+    (
+        Column("task_id", "string", "key, as in metrics"),
+        Column("brickname", "string", "the survey's brick that owns the host"),
+        Column("host_id", "string", "the host galaxy"),
+        Column("stratum", "string", "the cell of the parameters that the row was drawn from"),
+        Column("closure_reason", "string", "why nothing was compared: no_stamp, hash_mismatch, "
+               "not_renderable", nullable=True),
+        *_per_band("closure_flux_{b}", "double", "flux added to the stamp in {b} over the "
+                   "reference's, minus 1", nullable=True),
+        *_per_band("closure_l2_{b}", "double", "norm of the difference over the norm of the reference, "
+                   "in {b}", nullable=True, low=0),
+        *_per_band("closure_moment_{b}", "double", "second moment of the added light in {b} over "
+                   "the reference's, minus 1", nullable=True),
+        *_per_band("closure_centroid_{b}_arcsec", "double", "distance of the added light's centroid from the "
+                   "reference's, in {b}", "arcsec", nullable=True, low=0),
+        Column("closure_magnification", "double", "recorded magnification over the reference's, minus 1",
+               nullable=True),
     ),
 )  # fmt: skip
 
@@ -226,7 +260,7 @@ SELECTION_FUNCTION = Table(
     ),
 )  # fmt: skip
 
-TABLES = (MANIFEST, METRICS, STAMPS, CHECK_RESULTS, SELECTION_FUNCTION)
+TABLES = (MANIFEST, METRICS, STAMPS, CLOSURE, CHECK_RESULTS, SELECTION_FUNCTION)
 BY_NAME = {table.name: table for table in TABLES}
 
 # A host catalogue is an input, not a table of the database; survey.hosts writes these columns.

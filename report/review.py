@@ -12,8 +12,8 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.schema import BANDS, METRICS
-from report import findings, tallies, words
+from pipeline.schema import BANDS, CLOSURE, METRICS
+from report import findings, questions, residuals, tallies, words
 from report.cards import build_gallery
 from report.folder import Frame, TableRead, Verdict, count_table, load_plan, load_verdict, read_table
 from report.stats import group_values
@@ -46,12 +46,15 @@ def render(run_dir: Path) -> str:
     metrics = read_table(run_dir, METRICS.name, METRICS_COLUMNS)
     others = [count_table(run_dir, name) for name in ("manifest", "stamps")]
     selection = read_table(run_dir, "selection_function", SELECTION_COLUMNS)
+    closure = read_table(run_dir, CLOSURE.name, residuals.COLUMNS)
     plan, plan_note = load_plan(run_dir)
     page = {
         "verdict": verdict,
         "plan_note": plan_note,
         "provenance": provenance(verdict, plan),
         "settings": settings(plan),
+        "answers": questions.answers(verdict),
+        "closure": residuals.closure(closure),
         "libraries": libraries(),
         "written": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         **_verdict_words(verdict, read_table(run_dir, "check_results", ("name", "status")).frame),

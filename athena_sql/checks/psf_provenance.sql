@@ -58,15 +58,20 @@ by_brick AS (
   FROM by_host
   GROUP BY brickname
 ),
+worst_of AS (
+  SELECT max(without_map) AS without_map FROM by_brick WHERE n_hosts >= 8
+),
 bricks AS (
   SELECT
     count(*) AS n_bricks,
-    coalesce(sum(n_hosts), 0) AS n_hosts,
-    coalesce(max(n_hosts), 0) AS most_hosts,
-    1e0 * greatest(sum(n_g), sum(n_r), sum(n_z)) / nullif(sum(n_hosts), 0) AS without_map,
-    coalesce(max(without_map) FILTER (WHERE n_hosts >= 8), 0e0) AS worst,
-    max_by(brickname, without_map) FILTER (WHERE n_hosts >= 8) AS worst_brick
-  FROM by_brick
+    coalesce(sum(b.n_hosts), 0) AS n_hosts,
+    coalesce(max(b.n_hosts), 0) AS most_hosts,
+    1e0 * greatest(sum(b.n_g), sum(b.n_r), sum(b.n_z)) / nullif(sum(b.n_hosts), 0) AS without_map,
+    coalesce(max(w.without_map), 0e0) AS worst,
+    -- the first by name where several are alike: engines differ in which one max_by finds
+    min(CASE WHEN b.n_hosts >= 8 AND b.without_map = w.without_map THEN b.brickname END) AS worst_brick
+  FROM by_brick AS b
+  CROSS JOIN worst_of AS w
 ),
 rows_off AS (
   SELECT

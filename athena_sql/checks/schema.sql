@@ -1,7 +1,7 @@
 -- name: schema
 -- asks: Are the tables the ones that the code means, column by column, and is there anything in them?
--- statistic: columns of manifest, metrics and stamps that are missing, extra or of another type
--- bound: 0, and each of the three tables has rows of this run
+-- statistic: columns of manifest, metrics, stamps and closure that are missing, extra or of another type
+-- bound: 0, and manifest, metrics and stamps have rows of this run
 -- needs: nothing
 -- stops: a catalogue older than the code; a column that was renamed, dropped or written as another type;
 --   an empty table, over which every other count of bad rows would be 0
@@ -15,7 +15,7 @@ WITH expected AS (
 found AS (
   SELECT table_name, column_name, data_type
   FROM information_schema.columns
-  WHERE table_schema = '${database}' AND table_name IN ('manifest', 'metrics', 'stamps')
+  WHERE table_schema = '${database}' AND table_name IN ('manifest', 'metrics', 'stamps', 'closure')
 ),
 compared AS (
   SELECT

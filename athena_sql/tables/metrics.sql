@@ -71,7 +71,14 @@ CREATE EXTERNAL TABLE darkhalo.metrics (
   `mask_allmask_i_frac` float COMMENT 'fraction of the stamp\'s pixels with ALLMASK_I; NULL where the release has no such bit',
   `mask_sub_blob_frac` float COMMENT 'fraction of the stamp\'s pixels with SUB_BLOB; NULL where the release has no such bit',
   `offset_x_arcsec` double COMMENT 'cx: host\'s sub-pixel offset from the stamp\'s middle, +x [arcsec]',
-  `offset_y_arcsec` double COMMENT 'cy: host\'s sub-pixel offset from the stamp\'s middle, +y [arcsec]'
+  `offset_y_arcsec` double COMMENT 'cy: host\'s sub-pixel offset from the stamp\'s middle, +y [arcsec]',
+  `core_flux_r_nmgy` double COMMENT 'flux of the central 10 x 10 pixels of the stamp in r, arcs included [nmgy]',
+  `host_core_flux_r_nmgy` double COMMENT 'the same of the raw cutout [nmgy]',
+  `host_x_arcsec` double COMMENT 'centroid of the host\'s light in r from its catalogue position, +x; NULL where a neighbour outshines it [arcsec]',
+  `host_y_arcsec` double COMMENT 'centroid of the host\'s light in r from its catalogue position, +y [arcsec]',
+  `sky_noise_g` double COMMENT 'pixel noise of the raw cutout in g over the one that invvar tells',
+  `sky_noise_r` double COMMENT 'pixel noise of the raw cutout in r over the one that invvar tells',
+  `sky_noise_z` double COMMENT 'pixel noise of the raw cutout in z over the one that invvar tells'
 )
 PARTITIONED BY (tier string, run_id string, region_split string)
 STORED AS PARQUET

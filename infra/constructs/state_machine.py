@@ -1,4 +1,4 @@
-"""The state machine: plan -> cache -> inject -> reconcile -> checks -> verdict -> gate -> selection function.
+"""The state machine: plan, cache, inject, closure, reconcile, checks, verdict, gate, selection function.
 
 A plan too large for a Lambda is made by a task (Plan, PlanSize, PlanTask, ReadPlan).
 
@@ -20,7 +20,7 @@ from constructs import Construct
 from infra.constructs.functions import Functions
 from infra.constructs.network import IsolatedNetwork
 from infra.constructs.state_machine_role import StateMachineRole
-from infra.constructs.states import Checks, ChunkMap, invoke, query
+from infra.constructs.states import Checks, FargateTasks, invoke, query
 from infra.constructs.task import Task
 from infra.settings import Settings
 
@@ -45,14 +45,15 @@ class Machine(Construct):
     ) -> None:
         super().__init__(scope, id)
         self._settings, self._functions = settings, functions
-        fan_out = ChunkMap(self, settings, bucket, task, network)
+        fargate = FargateTasks(self, settings, bucket, task, network)
         minutes, short = settings.functions.timeout_minutes, settings.functions.short_timeout_minutes
         chain = (
-            self._plan(fan_out, minutes)
-            .next(fan_out.state("Cache", "cache", settings.fanout.cache_concurrency,
+            self._plan(fargate, minutes)
+            .next(fargate.state("Cache", "cache", settings.fanout.cache_concurrency,
                                 settings.tasks.cache_timeout_minutes))
-            .next(fan_out.state("Inject", "inject", settings.fanout.inject_concurrency,
+            .next(fargate.state("Inject", "inject", settings.fanout.inject_concurrency,
                                 settings.tasks.inject_timeout_minutes))
+            .next(fargate.closure(settings.tasks.closure_timeout_minutes))
             .next(invoke(self, "Reconcile", functions.reconcile, REQUEST, "$.reconcile", minutes))
             .next(invoke(self, "ListQueries", functions.list_queries, REQUEST, "$.queries", short))
             .next(Checks(self, settings.athena).state)
@@ -73,11 +74,11 @@ class Machine(Construct):
         self.machine.node.add_dependency(role.policy)
         role.allow_children(self.machine)
 
-    def _plan(self, fan_out: ChunkMap, minutes: int) -> sfn.Chain:
+    def _plan(self, fargate: FargateTasks, minutes: int) -> sfn.Chain:
         """4a in the Lambda; a plan too large for it is made by a task, and the Lambda reads its plan.json."""
         plan = invoke(self, "Plan", self._functions.plan, None, "$.plan", minutes)
         read = invoke(self, "ReadPlan", self._functions.plan, None, "$.plan", minutes)
-        made = fan_out.plan(self._settings.tasks.plan_timeout_minutes).next(read)
+        made = fargate.plan(self._settings.tasks.plan_timeout_minutes).next(read)
         size = sfn.Choice(self, "PlanSize").when(sfn.Condition.boolean_equals("$.plan.planned", False), made)
         return plan.next(size.afterwards(include_otherwise=True))
 

@@ -18,7 +18,7 @@ from infra.constructs.network import IsolatedNetwork
 from infra.constructs.task import Task
 from infra.paths import MAP_RESULTS
 from infra.settings import Athena, Fanout, Settings
-from pipeline.events import PLAN_PHASE, TASK_CHUNK, TASK_PHASE, TASK_RUN
+from pipeline.events import CLOSURE_PHASE, PLAN_PHASE, TASK_CHUNK, TASK_PHASE, TASK_RUN
 from pipeline.schema import DATABASE
 
 # RunTask refused for a while: throttled, no (Spot) capacity, vCPU quota reached.
@@ -114,8 +114,8 @@ class Checks:
         ).item_processor(run.next(ran))
 
 
-class ChunkMap:
-    """Distributed Maps over the chunks of $.plan.chunks_key, one Fargate task a chunk."""
+class FargateTasks:
+    """Distributed Maps over the chunks of $.plan.chunks_key, one task a chunk; and one task for a run."""
 
     def __init__(
         self, scope: Construct, settings: Settings, bucket: s3.IBucket, task: Task, network: IsolatedNetwork
@@ -143,20 +143,24 @@ class ChunkMap:
         ignored = "@aws-cdk/aws-stepfunctions:propertyIgnored"
         cdk.Annotations.of(state).acknowledge_warning(ignored, "map_execution_type says the same")
         return state.item_processor(
-            self._chunk(f"{name}Chunk", phase, minutes),
+            self._of_chunk(f"{name}Chunk", phase, minutes),
             mode=sfn.ProcessorMode.DISTRIBUTED,
             execution_type=sfn.ProcessorType.STANDARD,
         )
 
     def plan(self, minutes: int) -> tasks.EcsRunTask:
-        """PlanTask: 4a of a run that is too large for a Lambda."""
-        environment = {
-            TASK_PHASE: PLAN_PHASE,
-            TASK_RUN: sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.plan.request")),
-        }
-        return self._task_state("PlanTask", environment, minutes)
+        """`PlanTask`: 4a of a run that is too large for a Lambda."""
+        return self._of_run("PlanTask", PLAN_PHASE, minutes)
 
-    def _chunk(self, id: str, phase: str, minutes: int) -> tasks.EcsRunTask:
+    def closure(self, minutes: int) -> tasks.EcsRunTask:
+        """`Closure`: a sample of the run rendered again, in one task."""
+        return self._of_run("Closure", CLOSURE_PHASE, minutes)
+
+    def _of_run(self, id: str, phase: str, minutes: int) -> tasks.EcsRunTask:
+        request = sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.plan.request"))
+        return self._task_state(id, {TASK_PHASE: phase, TASK_RUN: request}, minutes)
+
+    def _of_chunk(self, id: str, phase: str, minutes: int) -> tasks.EcsRunTask:
         environment = {
             TASK_PHASE: phase,
             TASK_RUN: sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.request")),

@@ -1,4 +1,4 @@
-"""The Fargate task of 4b, 4c and a large 4a: cluster, image, task definition and its two roles."""
+"""The Fargate task of 4b, 4c, closure and a large 4a: cluster, image, task definition and its two roles."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from pipeline.events import DATA_BUCKET
 # Git's rules: all at the top is left out, then the rooms of the image come back, without what is no source.
 IMAGE_EXCLUDE = (
     "/*",
+    "!/closure",
     "!/fargate",
     "!/physics",
     "!/survey",
@@ -39,7 +40,7 @@ SCRATCH = {"tmp": "/tmp", "numba": "/var/cache/numba"}  # noqa: S108  (the writa
 
 
 class Task(Construct):
-    """One chunk a task: phase, run and chunk come by environment, the state machine sets them."""
+    """One chunk a task, or for closure one run; the state machine names them in the environment."""
 
     def __init__(
         self,
@@ -82,7 +83,10 @@ class Task(Construct):
         return iam.Role(self, id, assumed_by=principal, description=description)
 
     def _grant(self, bucket: s3.IBucket, sky_buckets: tuple[str, ...]) -> None:
-        """4a: hosts -> manifest. 4b: sky -> cache/. 4c: cache/ and manifest -> stamps, metrics, receipts."""
+        """4a: hosts -> manifest. 4b: sky -> cache/. 4c: cache/ and manifest -> stamps, metrics, receipts.
+
+        Closure: runs/ -> the table closure.
+        """
         self.role.add_to_policy(permissions.read_objects(bucket, CACHE, HOSTS, RUNS, SKY))
         self.role.add_to_policy(permissions.write_objects(bucket, f"{CACHE}*", f"{RUNS}*"))
         self.role.add_to_policy(permissions.list_keys(bucket, CACHE, RUNS, SKY))

@@ -152,6 +152,7 @@ class FolderCatalogue:
     Columns are those the files have: a column that is missing, extra or of another type shows in
     information_schema, and a query that names a missing one fails. A partition key that the path does not
     give is taken from `constants`, else it is NULL. A table without a file has the schema's columns.
+    A table that `elsewhere` names lies in that other folder.
     """
 
     default_database = schema.DATABASE
@@ -161,9 +162,10 @@ class FolderCatalogue:
         folder: Path,
         tables: Iterable[schema.Table] = schema.TABLES,
         constants: Mapping[str, str] | None = None,
+        elsewhere: Mapping[str, Path] | None = None,
     ) -> None:
-        self._folder = Path(folder)
         self._tables = {table.name: table for table in tables}
+        self._roots = {name: Path(folder) / name for name in self._tables} | dict(elsewhere or {})
         self._constants = dict(constants or {})
 
     def names(self) -> tuple[str, ...]:
@@ -175,7 +177,7 @@ class FolderCatalogue:
         keys = declared.partition_keys
         groups: dict[tuple[str | None, ...], list[Path]] = {}
         for path in files:
-            groups.setdefault(self._values(path, keys), []).append(path)
+            groups.setdefault(self._values(name, path, keys), []).append(path)
         partitions = tuple(Partition(values, tuple(group)) for values, group in groups.items())
         key_columns = tuple((key, "varchar") for key in keys)
         return TableInfo(name, _columns_of(declared, files), key_columns, partitions)
@@ -186,15 +188,15 @@ class FolderCatalogue:
     def partition_values(self, name: str) -> tuple[dict[str, str | None], ...]:
         """The partitions that the folder holds, e.g. to find out which tier and run it is."""
         keys = self._tables[name].partition_keys
-        found = {self._values(path, keys): None for path in self._files(name)}
+        found = {self._values(name, path, keys): None for path in self._files(name)}
         return tuple(dict(zip(keys, values, strict=True)) for values in found)
 
     def _files(self, name: str) -> tuple[Path, ...]:
-        root = self._folder / name
+        root = self._roots[name]
         return tuple(path for path in sorted(root.rglob("*.parquet")) if _is_data(path, root))
 
-    def _values(self, path: Path, keys: tuple[str, ...]) -> tuple[str | None, ...]:
-        folders = path.relative_to(self._folder).parts[1:-1]
+    def _values(self, name: str, path: Path, keys: tuple[str, ...]) -> tuple[str | None, ...]:
+        folders = path.relative_to(self._roots[name]).parts[:-1]
         found = dict(part.split("=", 1) for part in folders if "=" in part)
         return tuple(found.get(key, self._constants.get(key)) for key in keys)
 

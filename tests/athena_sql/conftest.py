@@ -8,7 +8,10 @@ import pytest
 from pipeline.checks import CheckResult
 from tests.athena_sql.synthetic import Tables, make_run, run_check, write_run
 
-OF_METRICS_ALONE = {"nulls", "ranges", "psf_provenance", "maskbits", "magnification", "flux_theta_e"}
+OF_METRICS_ALONE = {
+    "nulls", "ranges", "psf_provenance", "maskbits", "magnification", "flux_theta_e", "flux_identity",
+    "split_balance", "brick_outliers", "snr_depth", "host_pixels", "realism",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -19,8 +22,8 @@ def clean() -> Tables:
 
 @pytest.fixture(scope="session")
 def mixed() -> Tables:
-    """6 bricks of 12 hosts with 48 injections and 10 controls each."""
-    return make_run(controls_per_host=10)
+    """9 bricks of 12 hosts with 48 injections and 10 controls each."""
+    return make_run(n_bricks=9, controls_per_host=10)
 
 
 @pytest.fixture

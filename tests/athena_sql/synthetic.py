@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from local_cloud.athena_engine import Engine, FolderCatalogue, QueryError
 from pipeline.checks import CheckResult, load_checks, render, result_from_error, result_from_row
 from pipeline.parquet import from_columns
-from pipeline.schema import BANDS, MANIFEST, MASK_BITS, METRICS, SPLITS, STAMPS
+from pipeline.schema import BANDS, CLOSURE, MANIFEST, MASK_BITS, METRICS, SPLITS, STAMPS
 from pipeline.storage import RunLayout
 
 LAYOUT = RunLayout("debug", "r1")
@@ -93,14 +93,14 @@ def make_run(
     parameters = {
         "theta_e_arcsec": injected(theta_e),
         "lens_e": injected(rng.uniform(0, 0.3, n)),
-        "lens_phi_rad": injected(rng.uniform(0, 3.14, n)),
+        "lens_phi_rad": injected(rng.uniform(0, np.pi, n)),
         "shear": injected(shear),
-        "shear_phi_rad": injected(rng.uniform(0, 3.14, n)),
+        "shear_phi_rad": injected(rng.uniform(0, np.pi, n)),
         "src_dmag": injected(dmag),
         "src_reff_arcsec": injected(r_eff),
         "src_n_sersic": injected(1.0),
         "src_e": injected(src_e),
-        "src_phi_rad": injected(rng.uniform(0, 3.14, n)),
+        "src_phi_rad": injected(rng.uniform(0, np.pi, n)),
         "src_x_arcsec": injected(radius * np.cos(angle)),
         "src_y_arcsec": injected(radius * np.sin(angle)),
         **{f"src_flux_{b}_nmgy": injected(flux[b]) for b in BANDS},
@@ -108,6 +108,7 @@ def make_run(
     depth = {f"psfdepth_{b}": by_host(200, 800) for b in BANDS}
     manifest = {**identity, "task_seed64": np.arange(n), **parameters, "host_mag_r": host_mag, **depth}
     added = {b: injected(flux[b] * gain * in_stamp) for b in BANDS}
+    core = 10 ** (-0.4 * (host_mag + 0.3 - 22.5))
     metrics = {
         **identity,
         **parameters,
@@ -120,8 +121,8 @@ def make_run(
         **{f"psf_fwhm_used_{b}": psfsize[b] * MOFFAT_RATIO for b in BANDS},
         "psf_kind": ["moffat"] * n,
         "psf_beta": np.full(n, 2.9),
-        "arc_snr": injected(10 * added["r"]),
-        "arc_peak_snr": injected(added["r"]),
+        "arc_snr": injected(0.6 * added["r"] * np.sqrt(depth["psfdepth_r"])),
+        "arc_peak_snr": injected(0.1 * added["r"] * np.sqrt(depth["psfdepth_r"])),
         "total_injected_flux": added["r"],
         **{f"injected_flux_{b}_nmgy": added[b] for b in BANDS},
         "magnification": injected(told),
@@ -131,6 +132,11 @@ def make_run(
         **{f"mask_{bit}_frac": np.zeros(n) for bit in MASK_BITS},
         "offset_x_arcsec": by_host(-0.13, 0.13),
         "offset_y_arcsec": by_host(-0.13, 0.13),
+        "host_core_flux_r_nmgy": core,
+        "core_flux_r_nmgy": core + np.where(is_control, 0, 0.3 * added["r"]),
+        "host_x_arcsec": by_host(-0.03, 0.03),
+        "host_y_arcsec": by_host(-0.03, 0.03),
+        **{f"sky_noise_{b}": by_host(0.95, 1.05) for b in BANDS},
     }
     raw = [f"{h:016x}" for h in host]
     stamps = {
@@ -143,7 +149,22 @@ def make_run(
         ],
         "raw_hash": raw,
     }
-    made = {"manifest": (MANIFEST, manifest), "metrics": (METRICS, metrics), "stamps": (STAMPS, stamps)}
+    sampled = np.flatnonzero(~is_control)[:: max(1, (~is_control).sum() // 69)][:69]
+    off = {
+        name: rng.uniform(0, 2e-4, len(sampled))
+        for name in CLOSURE.names
+        if name.startswith("closure_") and name != "closure_reason"
+    }
+    closure = {
+        **{name: np.array(identity[name])[sampled] for name in ("task_id", "brickname", "host_id")},
+        "stratum": ["0-0-0-0-0"] * len(sampled),
+        "closure_reason": [None] * len(sampled),
+        **off,
+    }
+    made = {
+        "manifest": (MANIFEST, manifest), "metrics": (METRICS, metrics), "stamps": (STAMPS, stamps),
+        "closure": (CLOSURE, closure),
+    }  # fmt: skip
     return {name: from_columns(table, columns) for name, (table, columns) in made.items()}
 
 

@@ -108,4 +108,4 @@ def test_a_prior_is_binned_and_labelled_by_the_centre(tmp_path: Path) -> None:
 
 def test_failures_and_controls_are_no_misses(tmp_path: Path, mixed: Tables) -> None:
     tables = plant(mixed, "metrics", "metrics_ok", False, slice(0, 58))
-    assert sum(row["n"] for row in cells(tmp_path, tables) if row["cut"] == "all") == 71 * 48
+    assert sum(row["n"] for row in cells(tmp_path, tables) if row["cut"] == "all") == 107 * 48

@@ -43,7 +43,7 @@ def test_good_injections_are_good_and_injections(tmp_path: Path, mixed: Tables) 
     inner = (ddl.FOLDER.parent / "views" / "good_injections.sql").read_text("utf-8")
     engine = Engine(FolderCatalogue(tmp_path))
     counted = engine.execute(f"SELECT count(*), count_if(resolution > 0e0) FROM (\n{inner}) AS v")  # noqa: S608
-    assert counted.rows == [(3451, 3451)]
+    assert counted.rows == [(5179, 5179)]
 
 
 def test_brick_summary_counts_failures(tmp_path: Path, mixed: Tables) -> None:

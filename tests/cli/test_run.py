@@ -12,6 +12,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.checks import load_checks
+from pipeline.closure_rates import rows_needed
 from pipeline.schema import BY_NAME, METRICS
 from tests.cli.conftest import darkhalo
 
@@ -31,14 +33,14 @@ def test_a_clean_run_is_go_and_says_so_in_the_contract(good_run):
     assert answer["rows"] == ROWS
     assert answer["quarantined"] == 0
     checks = {check["name"]: check for check in answer["checks"]}
-    assert set(checks) == {
-        "schema", "success_rate", "nulls", "ranges", "controls", "psf_provenance", "maskbits",
-        "magnification", "flux_theta_e",
-    }  # fmt: skip
+    assert set(checks) == {check.name for check in load_checks()}
     for check in answer["checks"]:
         assert set(check) >= {"name", "status", "statistic", "bound", "n", "message"}
-    assert checks["controls"]["status"] == "NOT_EXERCISED"
-    assert {c["status"] for name, c in checks.items() if name != "controls"} == {"PASS"}
+    assert {name: c["status"] for name, c in checks.items() if c["status"] != "PASS"} == {
+        "controls": "NOT_EXERCISED", "control_match": "NOT_EXERCISED", "realism": "WARN",
+        "source_positions": "INCONCLUSIVE", "split_balance": "INCONCLUSIVE",
+        "brick_outliers": "INCONCLUSIVE",
+    }  # fmt: skip
 
 
 def test_the_run_folder_holds_every_table_under_the_storage_contract(good_run):
@@ -86,7 +88,7 @@ def test_validate_takes_any_folder_and_stops_one_whose_magnification_is_spoiled(
     answer = darkhalo("validate", copy, "--json")
     assert answer.code == 3, answer.err
     failed = {c["name"] for c in answer.json["checks"] if c["status"] == "FAIL"}
-    assert failed == {"magnification", "ranges"}
+    assert failed == {"flux_identity", "magnification", "ranges"}
     assert any("magnification" in reason for reason in answer.json["reasons"])
 
 
@@ -99,6 +101,9 @@ def test_validate_takes_tables_without_partition_folders(good_run, tmp_path):
     answer = darkhalo("validate", tmp_path, "--tier", "debug", "--json")
     assert answer.code == 0, answer.out
     assert answer.json["rows"] == ROWS
+    (closure,) = [check for check in answer.json["checks"] if check["name"] == "closure"]
+    assert (closure["status"], closure["n"]) == ("PASS", rows_needed()[0])
+    assert not (tmp_path / "closure").exists()
 
 
 def test_validate_names_a_file_that_is_cut_short(good_run, tmp_path):

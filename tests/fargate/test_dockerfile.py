@@ -75,7 +75,15 @@ def test_writable_paths_are_volumes_here_and_in_the_task(
 
 def test_copies_rooms_by_name(instructions: list[tuple[str, str]]) -> None:
     rooms = {copy.split()[0] for copy in all_of(instructions, "COPY")}
-    assert rooms == {"requirements/task.txt", "athena_sql", "survey", "physics", "pipeline", "fargate"}
+    assert rooms == {
+        "requirements/task.txt",
+        "athena_sql",
+        "survey",
+        "physics",
+        "closure",
+        "pipeline",
+        "fargate",
+    }
 
 
 def test_starts_the_entry_point_without_a_shell(

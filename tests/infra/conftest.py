@@ -13,7 +13,17 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = ("infra", "lambdas", "fargate", "physics", "survey", "pipeline", "athena_sql", "requirements")
+SOURCES = (
+    "infra",
+    "lambdas",
+    "fargate",
+    "closure",
+    "physics",
+    "survey",
+    "pipeline",
+    "athena_sql",
+    "requirements",
+)
 STACK = "DarkHaloScope"
 
 NAG = """

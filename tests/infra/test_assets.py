@@ -67,6 +67,7 @@ def test_code_holds_its_rooms_only(code: Path) -> None:
 
 def test_context_holds_its_rooms_only(context: Path) -> None:
     assert {path.name for path in context.iterdir()} == {
+        "closure",
         "fargate",
         "physics",
         "survey",

@@ -45,6 +45,16 @@ def states(definition: dict[str, Any]) -> dict[str, Any]:
     return dict(every_state(definition))
 
 
+def test_closure_is_one_task_for_the_run(states: dict[str, Any]) -> None:
+    closure = states["Closure"]
+    assert closure["Resource"].endswith(":states:::ecs:runTask.sync")
+    (override,) = closure["Parameters"]["Overrides"]["ContainerOverrides"]
+    assert {entry["Name"]: entry.get("Value", entry.get("Value.$")) for entry in override["Environment"]} == {
+        TASK_PHASE: "closure",
+        TASK_RUN: "States.JsonToString($.plan.request)",
+    }
+
+
 def test_order(definition: dict[str, Any]) -> None:
     name, path = definition["StartAt"], []
     while True:
@@ -61,6 +71,7 @@ def test_order(definition: dict[str, Any]) -> None:
         "PlanSize",
         "CacheBricks",
         "InjectBricks",
+        "Closure",
         "Reconcile",
         "ListQueries",
         "RunChecks",
@@ -166,7 +177,7 @@ def test_every_task_and_the_machine_have_a_timeout(
 ) -> None:
     assert definition["TimeoutSeconds"] > 0
     tasks = {name: state for name, state in states.items() if state["Type"] == "Task"}
-    assert len(tasks) == 12
+    assert len(tasks) == 13
     assert [name for name, state in tasks.items() if not state.get("TimeoutSeconds")] == []
 
 

@@ -44,7 +44,6 @@ def result(name: str = "a", status: str = "PASS") -> CheckResult:
 
 def test_every_check_says_what_to_know_about_it() -> None:
     assert [check.name for check in CHECKS] == sorted(check.name for check in CHECKS)
-    assert len(CHECKS) == 9
     for check in CHECKS:
         assert all(getattr(check, key.replace(" ", "_")) for key in HEADERS)
         assert len(check.asks) > 30

@@ -34,6 +34,7 @@ def test_a_control_is_the_raw_cutout_and_its_light_is_null(world):
         assert row["cutout_ok"]
         assert row["metrics_ok"]
         assert row["psfsize_r"] > 0
+        assert (row["core_flux_r_nmgy"] == row["host_core_flux_r_nmgy"]) == row["is_control"]
     alone = [task for task in tasks if not task["is_control"]]
     without = inject_brick(world.store, world.names[0], world.cached[world.names[0]], alone, PILOT)
     assert without.metrics == [row for row in own.metrics if not row["is_control"]]

@@ -21,20 +21,18 @@ from astropy.wcs import WCS
 from pipeline import inject
 from pipeline.errors import InputError
 from pipeline.events import CACHE_PHASE, ChunkRecord, RunRequest
-from pipeline.inject import _host_stamp, inject_brick, inject_chunk
+from pipeline.inject import inject_brick, inject_chunk
 from pipeline.manifest import manifest_rows
 from pipeline.parquet import read, to_bytes
 from pipeline.schema import BANDS, MANIFEST, METRICS, STAMPS
-from pipeline.schema import MASK_BITS as MASK_COLUMNS
 from pipeline.staging import cache_brick, cache_chunk
 from pipeline.storage import cache_key, coadd_psf_key
 from pipeline.store import FolderStore, get_json, publish
 from pipeline.tier import load_tier
-from survey.errors import CutoutError
 from survey.layout import coadd_path
-from survey.maskbits import MASK_BITS
 from survey.sources import FolderSource
 from tests.physics.oracle import render_oracle
+from tests.pipeline.small_run import small_run
 
 SCALE = 0.262
 TIER = load_tier("debug")
@@ -299,58 +297,6 @@ def test_an_impossible_manifest_row_is_named_and_nothing_is_written(world, tmp_p
     assert not store.exists(request.layout.receipt(CACHE_PHASE, chunk.chunk_id))
 
 
-def cutout(**changes):
-    """A cutout of blank sky, but for what is given."""
-    n = 64
-    parts = {
-        "image": np.zeros((3, n, n), np.float32), "invvar": np.ones((3, n, n), np.float32),
-        "maskbits": np.zeros((n, n), np.int32), "psfsize": np.array([1.4, 1.3, 1.2], np.float32),
-        "psf_source": ("map", "brick_mean", "map"), "center": (0.05, -0.1), "mask_bits": dict(MASK_BITS),
-        "brick": "0591m305", "ra": 59.1,
-    }  # fmt: skip
-    return SimpleNamespace(**parts | changes)
-
-
-def test_masks_count_and_masked_pixels_give_no_snr():
-    maskbits = np.zeros((64, 64), np.int32)
-    maskbits[:16] = 1 << MASK_BITS["BRIGHT"]
-    maskbits[:, :32] |= 1 << MASK_BITS["WISEM1"]
-    invvar = np.ones((3, 64, 64), np.float32)
-    invvar[2, 60:] = 0
-    stamp = _host_stamp(cutout(maskbits=maskbits, invvar=invvar), TIER)
-    assert stamp.shared["bad_pixel_frac"] == 20 / 64
-    assert stamp.shared["wise_brightmask_frac"] == 0.5
-    shares = {name: stamp.shared[f"mask_{name}_frac"] for name in MASK_COLUMNS}
-    assert {name: share for name, share in shares.items() if share} == {"bright": 0.25, "wisem1": 0.5}
-    assert not stamp.good[:16].any()
-    assert stamp.good[16:60].all()
-    assert [stamp.shared[f"psf_source_{band}"] for band in BANDS] == ["map", "brick_mean", "map"]
-
-
-def test_the_mask_columns_are_the_surveys_bits_and_null_where_a_release_has_none():
-    assert tuple(name.lower() for name in MASK_BITS) == MASK_COLUMNS
-    dr9 = {name: bit for name, bit in MASK_BITS.items() if bit <= 13}
-    maskbits = np.full((64, 64), 1 << MASK_BITS["MEDIUM"], np.int32)
-    shared = _host_stamp(cutout(maskbits=maskbits, mask_bits=dr9), TIER).shared
-    assert shared["mask_medium_frac"] == 1
-    assert shared["mask_bright_frac"] == shared["bad_pixel_frac"] == 0
-    assert [shared[f"mask_{name}_frac"] for name in ("satur_i", "allmask_i", "sub_blob")] == [None] * 3
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"psf_source": ("map", "map", "none")}, "no_psf"),
-        ({"psfsize": np.array([1.4, 1.3, 0.5], np.float32)}, "psf_out_of_range"),
-        ({"psfsize": np.array([1.4, 30.0, 1.2], np.float32)}, "psf_out_of_range"),
-    ],
-)
-def test_a_host_without_a_usable_psf_is_quarantined(changes, reason):
-    with pytest.raises(CutoutError) as caught:
-        _host_stamp(cutout(**changes), TIER)
-    assert caught.value.reason == reason
-
-
 def test_a_host_with_psf_images_gets_them_and_the_others_a_moffat(world, tmp_path):
     """Two hosts, one of them with images of another width in each band, off their middle in g."""
     tier = replace(TIER, psf=replace(TIER.psf, kind="image"))
@@ -405,3 +351,20 @@ def test_psf_images_that_cannot_be_used_quarantine_their_host(world, tmp_path):
     ).metrics}  # fmt: skip
     assert got.pop(tasks[0]["host_id"]) == "bad_psf"
     assert set(got.values()) == {None}
+
+
+def test_a_row_that_breaks_the_contract_is_named_and_nothing_is_published(tmp_path, monkeypatch):
+    real = inject.render_batch
+
+    def below_one(**arguments):
+        arcs = real(**arguments)
+        return replace(arcs, magnification=0.5 * arcs.magnification / arcs.magnification)
+
+    monkeypatch.setattr(inject, "render_batch", below_one)
+    with pytest.raises(
+        InputError, match=r"metrics of brick \w+: row \w+: magnification is 0.5; .* at least 1"
+    ):
+        small_run(tmp_path, closure=False)
+    assert not list(tmp_path.rglob("metrics/**/*.parquet")) and not list(
+        tmp_path.rglob("stamps/**/*.parquet")
+    )

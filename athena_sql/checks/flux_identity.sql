@@ -1,0 +1,46 @@
+-- name: flux_identity
+-- asks: Is the light in each stamp what its own row says: unlensed flux x magnification x part inside the stamp?
+-- statistic: good injections whose r flux is off by more than 1 %, or whose colour g - r or r - z is not the
+--   source's within 5 % (the PSF's wings differ by band)
+-- bound: 0
+-- needs: 342 good injections (2 % of clipped stamps would be missed once in 1,000 times)
+-- stops: stamps clipped at their edge, swapped bands, one band scaled, light added twice, flux lost in storage
+-- on failure: subtract raw_image from image of one of the rows and look at it band by band
+WITH injections AS (
+  SELECT
+    abs(injected_flux_r_nmgy / nullif(src_flux_r_nmgy * magnification * flux_in_stamp, 0e0) - 1e0) AS off,
+    abs(injected_flux_r_nmgy / nullif(total_injected_flux, 0e0) - 1e0) AS off_total,
+    abs(injected_flux_g_nmgy / nullif(injected_flux_r_nmgy, 0e0) * src_flux_r_nmgy
+      / nullif(src_flux_g_nmgy, 0e0) - 1e0) AS off_gr,
+    abs(injected_flux_z_nmgy / nullif(injected_flux_r_nmgy, 0e0) * src_flux_r_nmgy
+      / nullif(src_flux_z_nmgy, 0e0) - 1e0) AS off_rz
+  FROM ${database}.metrics
+  WHERE tier = ${tier} AND run_id = ${run_id} AND NOT is_control AND cutout_ok AND metrics_ok
+),
+facts AS (
+  SELECT
+    count(*) AS n,
+    count_if(NOT coalesce(off <= 0.01e0 AND off_total <= 1e-6, false)) AS n_flux,
+    count_if(NOT coalesce(off_gr <= 0.05e0 AND off_rz <= 0.05e0, false)) AS n_colour,
+    count_if(
+      NOT coalesce(off <= 0.01e0 AND off_total <= 1e-6 AND off_gr <= 0.05e0 AND off_rz <= 0.05e0, false)
+    ) AS n_bad,
+    coalesce(max(off), 0e0) AS worst,
+    coalesce(max(greatest(off_gr, off_rz)), 0e0) AS worst_colour
+  FROM injections
+)
+SELECT
+  CASE
+    WHEN n_bad > 0 THEN 'FAIL'
+    WHEN n = 0 THEN 'NOT_EXERCISED'
+    WHEN n < 342 THEN 'INCONCLUSIVE'
+    ELSE 'PASS'
+  END AS status,
+  cast(n_bad AS double) AS statistic,
+  0e0 AS bound,
+  n,
+  format(
+    '%d of %d good injections: %d with another flux (off by at most %.5f), %d with another colour (%.5f).',
+    n_bad, n, n_flux, worst, n_colour, worst_colour
+  ) AS message
+FROM facts

@@ -1,0 +1,260 @@
+"""Bugs in code: each is a patch of the pipeline under which a small run is made and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from pipeline import inject, manifest
+from survey.coadd import BrickReader, Cutout
+
+Arguments = dict[str, Any]
+Patch = Callable[[], Any]
+QUARTER = np.pi / 2
+PIXEL = 0.262
+
+
+def into_renderer(change: Callable[[Arguments], Arguments]) -> Patch:
+    """What the renderer is given is changed; the manifest and the records stay right."""
+
+    @contextmanager
+    def patch() -> Iterator[None]:
+        real = inject.render_batch
+        with mock.patch.object(inject, "render_batch", lambda **a: real(**{**a, **change(a)})):
+            yield
+
+    return patch
+
+
+def out_of_renderer(change: Callable[[Any, Arguments], dict[str, np.ndarray]]) -> Patch:
+    """What the renderer returns is changed: image (task, band, y, x), magnification, flux_in_stamp."""
+
+    @contextmanager
+    def patch() -> Iterator[None]:
+        real = inject.render_batch
+
+        def wrong(**arguments: Any) -> Any:
+            arcs = real(**arguments)
+            return replace(arcs, **change(arcs, arguments))
+
+        with mock.patch.object(inject, "render_batch", wrong):
+            yield
+
+    return patch
+
+
+def image(change: Callable[[np.ndarray], np.ndarray]) -> Patch:
+    return out_of_renderer(lambda arcs, _: {"image": np.ascontiguousarray(change(arcs.image))})
+
+
+def cutout(change: Callable[[Cutout], dict[str, Any]]) -> Patch:
+    """What is read from the sky is changed."""
+
+    @contextmanager
+    def patch() -> Iterator[None]:
+        real = BrickReader.cut
+
+        def wrong(self: BrickReader, *arguments: Any) -> Cutout:
+            stamp = real(self, *arguments)
+            return replace(stamp, **change(stamp))
+
+        with mock.patch.object(BrickReader, "cut", wrong):
+            yield
+
+    return patch
+
+
+def attribute(module: Any, name: str, make: Callable[[Any], Any]) -> Patch:
+    """Another function in the place of one of ours."""
+    return lambda: mock.patch.object(module, name, make(getattr(module, name)))
+
+
+def _scattered(arcs: Any, _: Arguments) -> dict[str, np.ndarray]:
+    """Pixel-centre sampling: light off by a factor that depends on the sub-pixel phase, as if by chance."""
+    factor = np.exp(np.random.default_rng(1).normal(0, 0.17, len(arcs.magnification)))
+    return {"image": arcs.image * factor[:, None, None, None], "magnification": arcs.magnification * factor}
+
+
+def _renormalised(arcs: Any, _: Arguments) -> dict[str, np.ndarray]:
+    return {"image": arcs.image / arcs.magnification[:, None, None, None]}
+
+
+def _proxy(arcs: Any, a: Arguments) -> dict[str, np.ndarray]:
+    return {"magnification": np.full_like(arcs.magnification, 1 / (1 - 1 / 1.1))}
+
+
+def _undersampled(arcs: Any, _: Arguments) -> dict[str, np.ndarray]:
+    factor = np.random.default_rng(1).uniform(0.1, 2, len(arcs.magnification))
+    return {"magnification": arcs.magnification * factor}
+
+
+def _clipped(images: np.ndarray) -> np.ndarray:
+    out = images.copy()
+    out[::50, :, :, 36:] = 0
+    return out
+
+
+def _pixel_twice(images: np.ndarray) -> np.ndarray:
+    """A box of a pixel has the second moment 1/12 px^2 on each axis: [1, 22, 1] / 24."""
+    for axis in (-1, -2):
+        images = 22 / 24 * images + (np.roll(images, 1, axis) + np.roll(images, -1, axis)) / 24
+    return images
+
+
+def _half_precision(images: np.ndarray) -> np.ndarray:
+    scale = np.abs(images).max() / 100  # int8 of the largest pixel of the batch
+    return np.rint(images / scale) * scale
+
+
+def _frozen(real: Callable[..., Any]) -> Callable[..., Any]:
+    def draws(point: Any, tier: Any, seed64: int) -> dict[str, float]:
+        drawn = real(point, tier, seed64)
+        return {**drawn, "lens_phi_rad": drawn["lens_phi_rad"] / 2, "src_phi_rad": drawn["src_phi_rad"] / 2}
+
+    return draws
+
+
+def _one_sided(real: Callable[..., Any]) -> Callable[..., Any]:
+    def draws(point: Any, tier: Any, seed64: int) -> dict[str, float]:
+        drawn = real(point, tier, seed64)
+        return {**drawn, "src_x_arcsec": abs(drawn["src_x_arcsec"])}
+
+    return draws
+
+
+def _noise(stamp: Cutout) -> dict[str, Any]:
+    rng = np.random.default_rng(int(1e6 * abs(stamp.ra)))
+    sigma = np.where(stamp.invvar > 0, 1 / np.sqrt(np.maximum(stamp.invvar, 1e-12)), 0)
+    return {"image": (stamp.image + 3 * sigma * rng.standard_normal(stamp.image.shape)).astype(np.float32)}
+
+
+def _transposed(stamp: Cutout) -> dict[str, Any]:
+    names = ("image", "invvar")
+    return {n: np.ascontiguousarray(np.swapaxes(np.roll(getattr(stamp, n), 3, -1), -1, -2)) for n in names}
+
+
+# family, name, patch
+BUGS: tuple[tuple[str, str, Patch], ...] = (
+    ("physics", "pixel-centre sampling", out_of_renderer(_scattered)),
+    ("physics", "flux renormalised after lensing", out_of_renderer(_renormalised)),
+    ("physics", "magnification from a proxy at 1.1 theta_E", out_of_renderer(_proxy)),
+    ("physics", "magnification undersampled", out_of_renderer(_undersampled)),
+    ("physics", "no lensing", into_renderer(lambda a: {"theta_e": 0 * a["theta_e"] + 1e-3})),
+    ("physics", "shear sign", into_renderer(lambda a: {"phi_gamma": (a["phi_gamma"] + QUARTER) % np.pi})),
+    ("physics", "shear dropped", into_renderer(lambda a: {"gamma": 0 * a["gamma"]})),
+    ("physics", "shear angle not doubled", into_renderer(lambda a: {"phi_gamma": a["phi_gamma"] / 2})),
+    ("physics", "lens angle + 90 degrees", into_renderer(lambda a: {"phi": (a["phi"] + QUARTER) % np.pi})),
+    ("physics", "lens ellipticity ignored", into_renderer(lambda a: {"q": 0 * a["q"] + 1})),
+    ("physics", "e taken as 1 - q", into_renderer(lambda a: {"q": 1 - (1 - a["q"]) / (1 + a["q"])})),
+    ("physics", "SIE without sqrt(q)", into_renderer(lambda a: {"theta_e": a["theta_e"] / np.sqrt(a["q"])})),
+    ("physics", "source angle + 90 degrees", into_renderer(lambda a: {"src_phi": a["src_phi"] + QUARTER})),
+    (
+        "physics",
+        "r_eff on the major axis",
+        into_renderer(lambda a: {"r_eff": a["r_eff"] * np.sqrt(a["src_q"])}),
+    ),
+    ("physics", "Sersic index 4 for 1", into_renderer(lambda a: {"n_sersic": 0 * a["n_sersic"] + 4})),
+    ("physics", "Gaussian PSF for a Moffat", into_renderer(lambda a: {"kind": "gaussian"})),
+    ("physics", "pixel response twice", image(_pixel_twice)),
+    ("physics", "PSF that sums to 0.95", image(lambda i: 0.95 * i)),
+    ("physics", "another band's PSF", into_renderer(lambda a: {"psf_fwhm": np.roll(a["psf_fwhm"], 1, 1)})),
+    (
+        "units",
+        "lens angle in degrees taken as radians",
+        into_renderer(lambda a: {"phi": np.degrees(a["phi"]) % np.pi}),
+    ),
+    ("units", "theta_E in pixels", into_renderer(lambda a: {"theta_e": a["theta_e"] * PIXEL})),
+    ("units", "r_eff in pixels", into_renderer(lambda a: {"r_eff": a["r_eff"] / PIXEL})),
+    (
+        "units",
+        "source offsets in pixels",
+        into_renderer(lambda a: {"src_x": a["src_x"] / PIXEL, "src_y": a["src_y"] / PIXEL}),
+    ),
+    ("units", "FWHM taken as sigma", into_renderer(lambda a: {"psf_fwhm": a["psf_fwhm"] * 2.3548})),
+    ("units", "psfsize taken as FWHM", into_renderer(lambda a: {"psf_fwhm": a["psf_fwhm"] / 0.76})),
+    ("units", "FWHM in pixels", into_renderer(lambda a: {"psf_fwhm": a["psf_fwhm"] / PIXEL})),
+    ("units", "flux per arcsec^2 for flux per pixel", image(lambda i: i / PIXEL**2)),
+    ("units", "gain of 0.98", image(lambda i: 0.98 * i)),
+    (
+        "units",
+        "zero point 25",
+        attribute(manifest, "_source_fluxes", lambda real: lambda mag, tier: real(mag - 2.5, tier)),
+    ),
+    (
+        "units",
+        "sign of dmag",
+        attribute(manifest, "_source_fluxes", lambda real: lambda mag, tier: real(40 - mag, tier)),
+    ),
+    (
+        "units",
+        "host flux without zero point",
+        attribute(manifest.math, "log10", lambda real: lambda x: real(x) - 1),
+    ),
+    ("geometry", "half a pixel", into_renderer(lambda a: {"center_x": a["center_x"] + PIXEL / 2})),
+    (
+        "geometry",
+        "host's sub-pixel offset ignored",
+        into_renderer(lambda a: {"center_x": 0 * a["center_x"], "center_y": 0 * a["center_y"]}),
+    ),
+    (
+        "geometry",
+        "offset with the wrong sign",
+        into_renderer(lambda a: {"center_x": -a["center_x"], "center_y": -a["center_y"]}),
+    ),
+    ("geometry", "x and y of the arcs swapped", image(lambda i: np.swapaxes(i, -1, -2))),
+    ("geometry", "arcs upside down", image(lambda i: i[..., ::-1, :])),
+    (
+        "geometry",
+        "source x and y swapped",
+        into_renderer(lambda a: {"src_x": a["src_y"], "src_y": a["src_x"]}),
+    ),
+    (
+        "geometry",
+        "world coordinates off by a pixel",
+        cutout(lambda c: {n: np.roll(getattr(c, n), 1, -1) for n in ("image", "invvar")}),
+    ),
+    ("geometry", "cutout transposed and shifted", cutout(_transposed)),
+    ("geometry", "2 % of the stamps clipped", image(_clipped)),
+    ("data", "bands swapped", image(lambda i: i[:, [2, 1, 0]])),
+    ("data", "injected twice", image(lambda i: 2 * i)),
+    ("data", "every arc the first one", image(lambda i: np.broadcast_to(i[:1], i.shape))),
+    ("data", "arcs of the next row", image(lambda i: np.roll(i, 1, axis=0))),
+    ("data", "arcs in r alone", image(lambda i: i * np.array([0, 1, 0])[:, None, None])),
+    ("data", "position angles over half their range", attribute(manifest, "_draws", _frozen)),
+    ("data", "sources on one side", attribute(manifest, "_draws", _one_sided)),
+    ("masks", "bits inverted", attribute(inject, "flagged", lambda real: lambda *a: ~real(*a))),
+    ("masks", "no mask read", attribute(inject, "flagged", lambda real: lambda *a: 0 * real(*a) > 1)),
+    ("noise", "invvar taken as sigma", cutout(lambda c: {"invvar": np.sqrt(c.invvar)})),
+    (
+        "noise",
+        "invvar taken as variance",
+        cutout(lambda c: {"invvar": np.where(c.invvar > 0, 1 / np.maximum(c.invvar, 1e-9), 0)}),
+    ),
+    ("noise", "noise added to the sky", cutout(_noise)),
+    (
+        "noise",
+        "SNR of the whole stamp",
+        attribute(inject, "matched_filter_snr", lambda real: lambda s, v, g: 30 * real(s, v, g)),
+    ),
+    ("storage", "arcs quantised to 8 bits", image(_half_precision)),
+    (
+        "storage",
+        "hash of other bytes",
+        attribute(inject, "_hash64", lambda real: lambda data: real(data[::-1])),
+    ),
+    (
+        "storage",
+        "pixels stored big-endian",
+        attribute(inject, "_pixels", lambda real: lambda i: i.astype(">f4").tobytes()),
+    ),
+    (
+        "storage",
+        "rows and columns stored in Fortran order",
+        attribute(inject, "_pixels", lambda real: lambda i: real(np.swapaxes(i, -1, -2))),
+    ),
+)

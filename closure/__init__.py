@@ -1,0 +1,10 @@
+"""The independent renderer of the closure test: lenstronomy's rays and profiles, integrated adaptively.
+
+Nothing of `physics` is imported, and no formula is shared with it: what both get wrong in the same way would
+pass the gate. It knows arrays and floats: no files, no AWS, no tables.
+"""
+
+from closure.compare import Deviation, deviation
+from closure.reference import Lens, PsfModel, Source, render
+
+__all__ = ["Deviation", "Lens", "PsfModel", "Source", "deviation", "render"]

@@ -1,0 +1,199 @@
+"""The closure test of a run: a sample of its stamps against the independent renderer of `closure`.
+
+From the manifest, the recorded PSF and the stored stamps alone. The answer is the table `closure`, which
+athena_sql/checks/closure.sql judges. Nothing here loads `physics`, and an import contract holds it to that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from closure import Deviation, Lens, PsfModel, Source, deviation, render
+from pipeline.closure_rates import rows_needed
+from pipeline.closure_sample import sample
+from pipeline.contracts import check_rows
+from pipeline.errors import InputError
+from pipeline.events import ChunkRecord, RunRequest
+from pipeline.parquet import from_rows, read, to_bytes
+from pipeline.progress import Progress
+from pipeline.schema import BANDS, CLOSURE, MANIFEST, METRICS, STAMPS, Table
+from pipeline.store import Store, get_json, publish
+from survey.layout import PIXEL_SCALE
+
+_READ = (MANIFEST, METRICS, STAMPS)
+_RECORDED = (
+    *("psf_kind", "psf_beta", "offset_x_arcsec", "offset_y_arcsec", "magnification"),
+    *(f"psfsize_{band}" for band in BANDS),
+)
+
+
+def close_run(store: Store, request: RunRequest) -> dict[str, Any]:
+    """Sample a run, render the sample again, publish the table `closure`; counts.
+
+    InputError where a part is missing. A row that cannot be compared is a bad row with the reason.
+    """
+    needed, _ = rows_needed()
+    layout = request.layout
+    chunks = [ChunkRecord.from_event(record) for record in get_json(store, layout.chunks)]
+    chunks = sorted(chunks, key=lambda chunk: _order(request.run_id, chunk.chunk_id))[:needed]
+
+    def part(table: Table, chunk: ChunkRecord) -> str:
+        return layout.partition(table.name, chunk.region_split).part(chunk.part)
+
+    def narrow(table: Table, chunk: ChunkRecord) -> pa.Table:
+        return read(store.get(part(table, chunk)), table, store.uri(part(table, chunk)))
+
+    candidates: list[dict[str, Any]] = []
+    chunk_of: dict[str, ChunkRecord] = {}
+    for chunk in chunks:
+        found = _candidates(narrow(MANIFEST, chunk), narrow(METRICS, chunk))
+        candidates += found
+        chunk_of.update({row["task_id"]: chunk for row in found})
+
+    def stamps(wanted: set[str]) -> Iterator[dict[str, Any]]:
+        for chunk in chunks:
+            own = {task for task in wanted if chunk_of[task] == chunk}
+            if own:
+                with tempfile.TemporaryDirectory() as folder:
+                    path = Path(folder) / "stamps.parquet"
+                    store.download(part(STAMPS, chunk), path)
+                    yield from _stamps(path, own, store.uri(part(STAMPS, chunk)))
+
+    table = _closed(candidates, stamps, request.run_id)
+    publish(store, layout.partition(CLOSURE.name).part(0), to_bytes(table))
+    return {"rows": len(table), "needed": needed}
+
+
+def close_folder(folder: Path, run_id: str) -> pa.Table:
+    """The table `closure` of any folder that holds manifest/, metrics/ and stamps/ Parquet; InputError."""
+    parts = {table.name: sorted((folder / table.name).rglob("*.parquet")) for table in _READ}
+    needed, _ = rows_needed()
+    some = sorted(parts[METRICS.name], key=lambda path: _order(run_id, path.relative_to(folder).as_posix()))
+    metrics = pa.concat_tables(read(path.read_bytes(), METRICS, str(path)) for path in some[:needed])
+    rows: list[dict[str, Any]] = []
+    for path in parts[MANIFEST.name]:
+        rows += _candidates(read(path.read_bytes(), MANIFEST, str(path)), metrics)
+
+    def stamps(wanted: set[str]) -> Iterator[dict[str, Any]]:
+        for path in parts[STAMPS.name]:
+            yield from _stamps(path, wanted, str(path))
+
+    return _closed(rows, stamps, run_id)
+
+
+def _closed(
+    candidates: list[dict[str, Any]],
+    stamps: Callable[[set[str]], Iterator[dict[str, Any]]],
+    seed: str,
+) -> pa.Table:
+    """The table `closure` of a sample of the candidates; `stamps` gives the rows of some tasks."""
+    rows = sample(candidates, rows_needed()[0], seed)
+    progress = Progress("closure", len(rows), "rows")
+    left = {row["task_id"]: row for row in rows}
+    compared: list[dict[str, Any]] = []
+    for stamp in stamps(set(left)):
+        if row := left.pop(stamp["task_id"], None):  # of a task's second stamp another check tells
+            compared.append(compare(row, stamp))
+            progress.advance()
+    compared += [_incomparable(row, "no_stamp") for row in left.values()]
+    compared.sort(key=lambda row: row["task_id"])
+    table = from_rows(CLOSURE, compared)
+    check_rows(table, CLOSURE, CLOSURE.name, "task_id")
+    return table
+
+
+def compare(row: dict[str, Any], stamp: dict[str, Any]) -> dict[str, Any]:
+    """The closure row of a task: `row` is its manifest row with what 4c recorded of the PSF and the frame."""
+    if _hash64(stamp["image"]) != stamp["image_hash"] or _hash64(stamp["raw_image"]) != stamp["raw_hash"]:
+        return _incomparable(row, "hash_mismatch")
+    try:
+        images = [_pixels(stamp[name], stamp["n_pix"]) for name in ("image", "raw_image")]
+        reference, magnification = _reference(row, stamp["n_pix"])
+    except (ValueError, TypeError, ArithmeticError):
+        return _incomparable(row, "not_renderable")
+    added = images[0] - images[1]
+    bands = {band: deviation(added[i], reference[i], PIXEL_SCALE) for i, band in enumerate(BANDS)}
+    return {
+        **_incomparable(row, None),
+        **{name: value for band, one in bands.items() for name, value in _columns(band, one).items()},
+        "closure_magnification": row["magnification"] / magnification - 1,
+    }
+
+
+def _reference(row: dict[str, Any], n_pix: int) -> tuple[np.ndarray, float]:
+    """What the stamp should have gained, nmgy, shape (band, n_pix, n_pix); and the magnification."""
+    lens = Lens(row["theta_e_arcsec"], row["lens_e"], row["lens_phi_rad"], row["shear"], row["shear_phi_rad"])
+    source = Source(
+        row["src_x_arcsec"], row["src_y_arcsec"], row["src_reff_arcsec"], row["src_n_sersic"],
+        row["src_e"], row["src_phi_rad"],
+    )  # fmt: skip
+    sizes = (row[f"psfsize_{band}"] for band in BANDS)
+    psf = tuple(PsfModel.of_psfsize(size, row["psf_kind"], row["psf_beta"]) for size in sizes)
+    center = (row["offset_x_arcsec"], row["offset_y_arcsec"])
+    images, magnification = render(lens, source, psf, n_pix, PIXEL_SCALE, center)
+    fluxes = np.array([row[f"src_flux_{band}_nmgy"] for band in BANDS])
+    return images * fluxes[:, None, None], magnification
+
+
+def _columns(band: str, one: Deviation) -> dict[str, float]:
+    return {
+        f"closure_flux_{band}": one.flux,
+        f"closure_l2_{band}": one.l2,
+        f"closure_moment_{band}": one.moment,
+        f"closure_centroid_{band}_arcsec": one.centroid,
+    }
+
+
+def _incomparable(row: dict[str, Any], reason: str | None) -> dict[str, Any]:
+    """The row's identity and nothing measured."""
+    identity = {name: row[name] for name in ("task_id", "brickname", "host_id", "stratum")}
+    return {**dict.fromkeys(CLOSURE.names), **identity, "closure_reason": reason}
+
+
+def _candidates(manifest: pa.Table, metrics: pa.Table) -> list[dict[str, Any]]:
+    """The measured injections of both: what the manifest asked, and the PSF and frame that 4c recorded.
+
+    Without those that were convolved with a user's image of the PSF: the reference has none.
+    """
+    injected = pc.and_(metrics["cutout_ok"], pc.invert(metrics["is_control"]))
+    by_image = pc.fill_null(pc.equal(metrics["psf_kind"], "image"), False)
+    metrics = metrics.filter(pc.and_not(injected, by_image))
+    recorded = {row["task_id"]: row for row in metrics.select(["task_id", *_RECORDED]).to_pylist()}
+    manifest = manifest.filter(pc.is_in(manifest["task_id"], pa.array(list(recorded), pa.string())))
+    return [{**row, **recorded[row["task_id"]]} for row in manifest.to_pylist()]
+
+
+def _stamps(path: Path, wanted: set[str], name: str) -> Iterator[dict[str, Any]]:
+    """The stamps of some tasks; a row group at a time, for a part may be larger than the memory."""
+    try:
+        with pq.ParquetFile(path) as file:
+            for number in range(file.num_row_groups):
+                ids = file.read_row_group(number, columns=["task_id"], use_threads=False)["task_id"]
+                rows = np.flatnonzero(pc.is_in(ids, pa.array(sorted(wanted))).to_numpy())
+                if len(rows):
+                    group = file.read_row_group(number, use_threads=False).select(STAMPS.names)
+                    yield from group.take(rows).to_pylist()
+    except (pa.ArrowException, KeyError) as error:
+        raise InputError(f"{name}: not a stamps part ({error}); run its chunk again") from error
+
+
+def _pixels(data: bytes, n_pix: int) -> np.ndarray:
+    """The bytes of the stamps table as doubles, shape (band, n_pix, n_pix); ValueError for another size."""
+    return np.frombuffer(data, "<f4").reshape(len(BANDS), n_pix, n_pix).astype(np.float64)
+
+
+def _hash64(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=8).hexdigest()
+
+
+def _order(seed: str, name: str) -> str:
+    return hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=16).hexdigest()

@@ -1,0 +1,78 @@
+"""The four questions of a reviewer, answered in sentences made from the checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from report.folder import Check, Verdict
+from report.words import STATUS_WORDS, description, next_step, plural
+
+PHYSICS = frozenset(
+    {"closure", "magnification", "flux_theta_e", "flux_identity", "source_flux", "source_positions"}
+    | {"brick_outliers", "snr_depth"}
+)
+#: A check that is in none of the lists counts among the data.
+USE = frozenset({"leakage", "split_balance", "coverage", "controls", "control_match", "realism"})
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A question, its answer in a word or two, and the sentences behind it."""
+
+    question: str
+    short: str
+    sentences: tuple[str, ...]
+
+
+def answers(verdict: Verdict) -> tuple[Answer, ...]:
+    """In the order in which a reviewer asks."""
+    physics = [check for check in verdict.checks if check.name in PHYSICS]
+    use = [check for check in verdict.checks if check.name in USE]
+    data = [check for check in verdict.checks if check.name not in PHYSICS | USE]
+    return (
+        _of("Are there red flags in the physics?", physics),
+        _of("Are there concerns about the quality of the data?", data),
+        _of("Can a network be trained on it, and a selection function trusted?", use),
+        _proceed(verdict),
+        _before(verdict),
+    )
+
+
+def _of(question: str, checks: list[Check]) -> Answer:
+    """No, if all passed; yes, with the findings, if one failed; else what is not known."""
+    failed = [check for check in checks if check.status == "FAIL"]
+    open_ = [check for check in checks if check.status not in ("FAIL", "PASS")]
+    passed = [check for check in checks if check.status == "PASS"]
+    positive = question.startswith("Can")  # where yes is the good answer
+    if failed:
+        short = "No" if positive else "Yes"
+    elif not passed:
+        short = "Not known"
+    else:
+        short = ("Yes" if positive else "No") + (", as far as it was tested" if open_ else "")
+    said = [f"{check.name}: {check.message}" for check in failed]
+    if passed:
+        said.append(f"{plural(len(passed), 'check')} passed: {', '.join(check.name for check in passed)}.")
+    said += [f"{check.name} is {STATUS_WORDS[check.status]}: {check.message}" for check in open_]
+    return Answer(question, short, tuple(said) or ("No check of this run asks it.",))
+
+
+def _proceed(verdict: Verdict) -> Answer:
+    return Answer("Proceed to the next tier?", "Yes" if verdict.go else "No", (next_step(verdict),))
+
+
+def _before(verdict: Verdict) -> Answer:
+    """What every check that is no pass asks for: mending where it failed, more where it is open."""
+    todo = []
+    for check in verdict.checks:
+        told = description(check.name)
+        if check.status == "FAIL":
+            todo.append(f"{check.name}: {told.get('on failure', check.message)}")
+        elif check.status == "WARN":
+            todo.append(f"{check.name}, a warning: {told.get('on failure', check.message)}")
+        elif check.status == "INCONCLUSIVE":
+            todo.append(f"{check.name} saw too little; it needs {told.get('needs', 'more rows')}")
+        elif check.status == "NOT_EXERCISED":
+            todo.append(f"{check.name} had no subject in this run: exercise it in the next tier.")
+    short = plural(len(todo), "thing") if todo else "Nothing"
+    return Answer("What should be checked before?", short, tuple(todo) or ("Every check passed.",))

@@ -1,0 +1,118 @@
+"""Each check of one defect more: planted, it fails and says so; on too few rows it says INCONCLUSIVE."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pipeline.checks import CheckResult
+from tests.athena_sql.synthetic import Tables, make_run, plant
+
+Judge = Callable[..., CheckResult]
+
+
+def times(column: str, factor: float) -> Callable[[dict[str, Any]], float]:
+    return lambda row: row[column] * factor
+
+
+def first_brick(row: dict[str, Any]) -> bool:
+    return row["brickname"] == "0000p000"
+
+
+def second_split(row: dict[str, Any]) -> bool:
+    return row["brickname"] in ("0030p001", "0120p004")
+
+
+def every_second(row: dict[str, Any]) -> bool:
+    return int(row["task_id"], 16) % 2 == 0
+
+
+def small_and_second(row: dict[str, Any]) -> bool:
+    return row["theta_e_arcsec"] == 0.3 and every_second(row)
+
+
+DEFECTS = [
+    ("flux_identity", "metrics", "injected_flux_r_nmgy", times("injected_flux_r_nmgy", 0.98), slice(7, 8)),
+    ("flux_identity", "metrics", "injected_flux_g_nmgy", times("injected_flux_g_nmgy", 1.06), slice(7, 8)),
+    ("flux_identity", "metrics", "total_injected_flux", times("total_injected_flux", 1.01), slice(7, 8)),
+    ("source_flux", "manifest", "src_dmag", times("src_dmag", -1), slice(7, 8)),
+    ("source_flux", "manifest", "host_mag_r", lambda row: row["host_mag_r"] + 2.5, None),
+    ("source_flux", "metrics", "host_core_flux_r_nmgy", times("host_core_flux_r_nmgy", 10), None),
+    ("leakage", "manifest", "host_id", "10000-9-9", lambda row: row["host_id"].endswith(("-0", "-12"))),
+    ("leakage", "manifest", "region_id", 7, None),
+    ("leakage", "manifest", "brickname", "0000p000", slice(None, None, 48)),
+    ("leakage", "stamps", "raw_hash", "0" * 16, None),
+    ("stamp_hashes", "stamps", "raw_hash", "f" * 16, slice(7, 8)),
+    ("stamp_hashes", "stamps", "image_hash", "0123", slice(7, 9)),
+    ("split_balance", "metrics", "theta_e_arcsec", times("theta_e_arcsec", 1.1), second_split),
+    ("split_balance", "metrics", "src_dmag", lambda row: row["src_dmag"] + 1e-3, second_split),
+    ("coverage", "metrics", "metrics_ok", False, small_and_second),
+    ("source_positions", "manifest", "lens_phi_rad", times("lens_phi_rad", 0.5), None),
+    ("source_positions", "manifest", "src_x_arcsec", lambda row: abs(row["src_x_arcsec"]), None),
+    ("brick_outliers", "metrics", "total_injected_flux", times("total_injected_flux", 10), first_brick),
+    ("brick_outliers", "metrics", "arc_snr", times("arc_snr", 10), first_brick),
+    ("snr_depth", "metrics", "arc_snr", times("arc_snr", 30), None),
+    ("snr_depth", "metrics", "arc_peak_snr", times("arc_snr", 1.01), slice(7, 8)),
+    ("host_pixels", "metrics", "host_x_arcsec", lambda row: row["host_x_arcsec"] + 0.131, None),
+    ("host_pixels", "metrics", "sky_noise_z", times("sky_noise_z", 3), None),
+    ("host_pixels", "metrics", "sky_noise_g", times("sky_noise_g", 0.1), None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "table", "column", "value", "rows"), DEFECTS)
+def test_a_planted_defect_fails(
+    judge: Judge, clean: Tables, name: str, table: str, column: str, value: Any, rows: Any
+) -> None:
+    assert judge(plant(clean, table, column, value, rows), name).status == "FAIL"
+
+
+def test_positions_within_an_arcsecond_leak(judge: Judge, clean: Tables) -> None:
+    """Bricks 0 and 1 fall to two splits: a host of each at one place, over the meridian."""
+    at = plant(clean, "manifest", "ra", 359.9999, lambda row: row["host_id"] == "10000-0-0")
+    at = plant(at, "manifest", "ra", 0.0001, lambda row: row["host_id"] == "10000-1-12")
+    at = plant(at, "manifest", "dec", 0.0, lambda row: row["host_id"] in ("10000-0-0", "10000-1-12"))
+    result = judge(at, "leakage")
+    assert (result.status, result.statistic) == ("FAIL", 1.0)
+    assert "1 positions within 1 arcsec" in result.message
+
+
+def test_controls_of_other_galaxies_fail(judge: Judge, mixed: Tables) -> None:
+    assert judge(mixed, "control_match").status == "PASS"
+    brighter = plant(
+        mixed, "manifest", "host_mag_r", lambda row: row["host_mag_r"] - 1, lambda row: row["is_control"]
+    )
+    assert judge(brighter, "control_match").status == "FAIL"
+
+
+def test_few_controls_are_inconclusive(judge: Judge) -> None:
+    assert judge(make_run(controls_per_host=2), "control_match").status == "INCONCLUSIVE"
+
+
+def test_a_core_that_tells_is_warned_of(judge: Judge) -> None:
+    run = make_run(n_bricks=9, controls_per_host=2, seed=3)
+    glaring = plant(run, "metrics", "core_flux_r_nmgy", lambda r: 0.0 if r["is_control"] else 1.0)
+    result = judge(glaring, "control_match")
+    assert (result.status, result.statistic) == ("WARN", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("src_flux_r_nmgy", 3.0), ("psf_fwhm_used_r", 3.0), ("arc_snr", 60.0)]
+)
+def test_arcs_unlike_the_survey_s_are_warned_of(
+    judge: Judge, clean: Tables, column: str, value: float
+) -> None:
+    fine = plant(plant(clean, "metrics", "src_flux_r_nmgy", 0.5), "metrics", "arc_snr", 8.0)
+    fine = plant(fine, "metrics", "psf_fwhm_used_r", 0.8)
+    assert judge(fine, "realism").status == "PASS"
+    assert judge(plant(fine, "metrics", column, value), "realism").status == "WARN"
+
+
+@pytest.mark.parametrize(
+    "name", ["flux_identity", "source_flux", "split_balance", "coverage", "source_positions",
+             "brick_outliers", "snr_depth", "host_pixels"],
+)  # fmt: skip
+def test_few_rows_are_inconclusive(judge: Judge, name: str) -> None:
+    few = make_run(n_bricks=3, hosts_per_brick=2)
+    assert judge(few, name).status == "INCONCLUSIVE"

@@ -1,0 +1,126 @@
+"""The closure test of a run: its rates, its sample, and its table on stamps that 4c wrote."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from scipy.stats import binom
+
+from pipeline import closure_rates, inject
+from pipeline.closure import close_folder, close_run
+from pipeline.closure_sample import PARAMETERS, sample
+from pipeline.errors import InputError
+from pipeline.schema import STAMPS
+from tests.pipeline.small_run import TASKS, small_run
+
+
+def test_the_sample_keeps_both_rates() -> None:
+    n, k = closure_rates.rows_needed()
+    assert binom.sf(k - 1, n, closure_rates.NULL_RATE) < closure_rates.FALSE_ALARM
+    assert binom.cdf(k - 1, n, closure_rates.WEAKEST) < closure_rates.MISS
+    fewer = closure_rates.least_bad_rows(n - 1)
+    assert binom.cdf(fewer - 1, n - 1, closure_rates.WEAKEST) >= closure_rates.MISS
+
+
+def rows(n_bricks: int, n_hosts: int) -> list[dict]:
+    grid = [(t, d) for t in (0.3, 0.6, 1.0) for d in (1.0, 2.0)]
+    return [
+        {
+            "task_id": f"{b}-{h}-{i}", "brickname": f"b{b}", "host_id": f"{b}-{h}",
+            **dict.fromkeys(PARAMETERS, 0.0), "theta_e_arcsec": theta, "src_dmag": dmag,
+        }
+        for b in range(n_bricks) for h in range(n_hosts) for i, (theta, dmag) in enumerate(grid)
+    ]  # fmt: skip
+
+
+def test_the_sample_is_spread_over_bricks_cells_and_hosts() -> None:
+    chosen = sample(rows(5, 8), 30, "r1")
+    for key, each in (("brickname", 6), ("stratum", 5)):
+        counts = np.unique([row[key] for row in chosen], return_counts=True)[1]
+        assert counts.tolist() == [each] * len(counts)
+    assert len({row["host_id"] for row in chosen}) == 30
+
+
+def test_the_sample_does_not_depend_on_the_order_but_on_the_run() -> None:
+    table = rows(4, 5)
+    first = [row["task_id"] for row in sample(table, 20, "r1")]
+    assert [row["task_id"] for row in sample(table[::-1], 20, "r1")] == first
+    assert [row["task_id"] for row in sample(table, 20, "r2")] != first
+    assert len(sample(table, 10**6, "r1")) == len(table)
+
+
+def test_continuous_parameters_are_cut_in_thirds() -> None:
+    table = rows(4, 20)
+    for number, row in enumerate(table):
+        row["src_dmag"] = float(number)
+    assert len({row["stratum"] for row in sample(table, 200, "r1")}) == 9
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory):
+    return small_run(tmp_path_factory.mktemp("closed"))
+
+
+def test_every_sampled_row_closes(closed) -> None:
+    table = closed.table("closure")
+    assert len(table) == TASKS
+    assert set(table["closure_reason"].to_pylist()) == {None}
+    for name, bound in (("flux", 1e-3), ("l2", 1e-3), ("moment", 2e-3)):
+        worst = max(np.abs(table[f"closure_{name}_{band}"].to_numpy()).max() for band in "grz")
+        assert worst < bound, name
+    assert np.abs(table["closure_magnification"].to_numpy()).max() < 1e-3
+
+
+def test_a_retry_changes_nothing(closed) -> None:
+    assert close_run(closed.store, closed.request)["rows"] == TASKS
+
+
+def test_a_folder_closes_as_its_run_does(closed) -> None:
+    assert close_folder(closed.folder, closed.request.run_id).equals(closed.table("closure"))
+
+
+def test_hosts_with_an_image_of_their_psf_are_left_out(tmp_path) -> None:
+    run = small_run(tmp_path, closure=False)
+    path = next(run.folder.glob("metrics/**/*.parquet"))
+    metrics = pq.read_table(path, partitioning=None)
+    kind = metrics.schema.get_field_index("psf_kind")
+    kinds = ["image", None, *metrics["psf_kind"].to_pylist()[2:]]
+    pq.write_table(metrics.set_column(kind, metrics.schema.field(kind), [kinds]), path)
+    table = close_folder(run.folder, "r1")
+    assert sorted(table["task_id"].to_pylist()) == sorted(metrics["task_id"].to_pylist()[1:])
+
+
+def test_light_that_is_off_is_seen(tmp_path, monkeypatch) -> None:
+    real = inject.render_batch
+
+    def too_bright(**arguments):
+        return real(**{**arguments, "flux": 1.02 * arguments["flux"]})
+
+    monkeypatch.setattr(inject, "render_batch", too_bright)
+    table = small_run(tmp_path).table("closure")
+    assert np.allclose(table["closure_flux_r"].to_numpy(), 0.02, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda t: t.slice(1), "no_stamp"),
+        (lambda t: t.set_column(5, t.schema.field(5), [[b"short"] * len(t)]), "hash_mismatch"),
+    ],
+)
+def test_rows_that_cannot_be_compared_say_why(tmp_path, change, reason) -> None:
+    run = small_run(tmp_path, closure=False)
+    path = next(run.folder.glob("stamps/**/*.parquet"))
+    stamps = pq.read_table(path)
+    assert stamps.column_names[5] == STAMPS.names[5] == "image"
+    pq.write_table(change(stamps), path)
+    close_run(run.store, run.request)
+    assert reason in run.table("closure")["closure_reason"].to_pylist()
+
+
+def test_a_part_that_is_missing_is_named(tmp_path) -> None:
+    run = small_run(tmp_path, closure=False)
+    next(run.folder.glob("metrics/**/*.parquet")).unlink()
+    with pytest.raises(InputError, match=r"metrics.*part-00000.parquet: no such file"):
+        close_run(run.store, run.request)
