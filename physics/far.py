@@ -7,7 +7,7 @@ the light. Of an image that straddles the grid's edge the part beyond is left ou
 
 import numpy as np
 
-from physics.images import image_positions
+from physics.images import RING, image_positions
 from physics.lens import Lens
 from physics.psf import moffat_scale
 
@@ -19,7 +19,7 @@ def far_image(lens: np.ndarray, source: np.ndarray, center: np.ndarray, limit: f
     lens, source, center: rows of parameters as in `rays.prepare` and `render_batch`.
     """
     deflector = Lens(*lens.tolist())
-    on_lens = source[4] == lens[5] and source[5] == lens[6]
+    on_lens = np.hypot(source[4] - lens[5], source[5] - lens[6]) <= RING * lens[0]  # a ring, not images
     x, y = (source[4:5], source[5:6]) if on_lens else image_positions(source[4], source[5], deflector)
     place = np.array([x[0], y[0]]) + center
     return place if np.abs(place).max() > limit else None

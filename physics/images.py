@@ -15,7 +15,7 @@ from physics.lens import Lens, deflection, point_magnification
 
 _DIRECTIONS = 4096
 #: An SIS with its source behind the centre, up to this part of theta_e: a ring, not images.
-_RING = 1e-12
+RING = 1e-12
 _GOLDEN = 0.5 * (3.0 - np.sqrt(5.0))
 
 Function = Callable[[np.ndarray], np.ndarray]
@@ -33,12 +33,7 @@ def image_positions(source_x: float, source_y: float, lens: Lens) -> tuple[np.nd
     _validate.instance("lens", lens, Lens)
     bx = _validate.number("source_x", source_x) - lens.x
     by = _validate.number("source_y", source_y) - lens.y
-    if (
-        lens.q == 1.0
-        and lens.gamma == 0.0
-        and lens.theta_e > 0.0
-        and np.hypot(bx, by) <= _RING * lens.theta_e
-    ):
+    if lens.q == 1.0 and lens.gamma == 0.0 and lens.theta_e > 0.0 and np.hypot(bx, by) <= RING * lens.theta_e:
         raise ValueError("source_x, source_y lie behind the centre of a round lens: the image is a ring")
     if lens.theta_e == 0.0:
         return _unlensed(bx, by, lens)

@@ -11,7 +11,7 @@ is below `tolerance` (in units of the source's flux) is taken; a cell that no ru
 The brightest that a cell can be is exp(d (1 + D/R) / 2) times its centre, a bound for all n and D/R < 0.7
 (1 - (1 - x)^(1/n) < x (1 + x) / n there), or the source's peak where D/R is more. Near the source's cusp
 (D / R large) the expansion does not hold and higher rules are asked for or the cell is split; a cell that
-touches the lens centre, where the Jacobian jumps, is always split.
+touches the lens centre, where the Jacobian jumps, is split if light of note can come from there.
 """
 
 import math

@@ -43,7 +43,10 @@ def psf_of_host(cutout: Cutout, tier: Tier, images: np.ndarray | None) -> tuple[
         raise CutoutError("no_psf", f"{cutout.brick}: no psfsize in some band for ra={cutout.ra}")
     else:
         kind = "gaussian" if tier.psf.kind == "gaussian" else "moffat"
-        psf = Psf.from_psfsize(tuple(cutout.psfsize), kind=kind, beta=tier.psf.beta)
+        try:
+            psf = Psf.from_psfsize(tuple(cutout.psfsize), kind=kind, beta=tier.psf.beta)
+        except ValueError as error:
+            raise CutoutError("psf_out_of_range", f"{cutout.brick}: {error} at ra={cutout.ra}") from error
     low, high = MIN_FWHM_PIXELS * PIXEL_SCALE, MAX_FWHM_STAMPS * tier.n_pix * PIXEL_SCALE
     if not all(low <= fwhm <= high for fwhm in psf.fwhm):  # the renderer is not tested for it
         raise CutoutError("psf_out_of_range", f"{cutout.brick}: FWHM {psf.fwhm} arcsec at ra={cutout.ra}")

@@ -59,13 +59,13 @@ def sort_status(response: urllib3.BaseHTTPResponse, address: str) -> None:
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Read Retry-After, seconds or a date (RFC 9110, 10.2.3)."""
     text = headers.get("Retry-After", "").strip()
-    if text.isdigit():
+    if text.isascii() and text.isdigit():
         return float(text)
     try:
-        until = email.utils.parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+        until = email.utils.parsedate_to_datetime(text).astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return max(0.0, (until.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+    return max(0.0, (until - datetime.now(UTC)).total_seconds())
 
 
 def existing(response: urllib3.BaseHTTPResponse | None, address: str) -> urllib3.BaseHTTPResponse:
@@ -84,7 +84,7 @@ def whole_version(response: urllib3.BaseHTTPResponse) -> Version:
     """Which version an answer is of that holds, or describes, the whole file."""
     refuse_page(response.headers, b"")
     length = response.headers.get("Content-Length", "")
-    return version_of(response.headers, int(length) if length.isdigit() else None)
+    return version_of(response.headers, int(length) if length.isascii() and length.isdigit() else None)
 
 
 def check_same(version: Version, expected: Version | None) -> None:

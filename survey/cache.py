@@ -255,7 +255,8 @@ class _Fetch:
         """Read the lists of sums that lie beside the brick's files, whatever release their names name."""
         folder = coadd_folder(self.brick)
         for relative in sorted(self.present):
-            if relative.startswith(folder) and relative.endswith(".sha256sum"):
+            inside = relative.startswith(folder) and "/" not in relative[len(folder) :].lstrip("/")
+            if inside and relative.endswith(".sha256sum"):
                 try:
                     self.sums |= self._sums(relative)
                 except BrickError as error:

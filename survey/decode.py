@@ -5,6 +5,7 @@ astropy, which keeps them private: the locked version and `tests/survey/test_dec
 codec with astropy's public reading, guard that. They let other threads run.
 """
 
+import struct
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -30,6 +31,8 @@ _DITHER = {"NO_DITHER": 0, "SUBTRACTIVE_DITHER_1": 1, "SUBTRACTIVE_DITHER_2": 2}
 _CODECS = {"RICE_1": "RICE_1", "RICE_ONE": "RICE_1", "GZIP_1": "GZIP_1", "HCOMPRESS_1": "HCOMPRESS_1"}
 _GZIP = 31
 """zlib's name for the gzip format."""
+_HCOMPRESS = b"\xdd\x99"
+"""What a stream of HCOMPRESS starts with; its height and width follow."""
 
 
 class TileDecoder:
@@ -134,6 +137,9 @@ class TileDecoder:
             raw = decompress_rice_1_c(content, self._settings["BLOCKSIZE"], width, size)
             return np.frombuffer(raw, dtype=f"i{width}", count=size)
         if self._codec == "HCOMPRESS_1":
+            # the decoder writes as many pixels as the stream says it has
+            if content[:2] != _HCOMPRESS or struct.unpack(">2i", content[2:10].ljust(8, b"\0")) != shape:
+                raise ValueError(f"a stream that is no tile of {shape[0]} x {shape[1]} pixels")
             raw = decompress_hcompress_1_c(
                 content, *shape, self._settings["SCALE"], self._settings["SMOOTH"], 8
             )

@@ -172,6 +172,8 @@ def _padded_data_size(cards: dict[str, str], path: object) -> int:
         axes = [int(cards[f"NAXIS{i + 1}"]) for i in range(int(cards["NAXIS"]))]
         groups, parameters = int(cards.get("GCOUNT", "1")), int(cards.get("PCOUNT", "0"))
         pixels = int(np.prod(axes, dtype=np.int64)) if axes else 0
+        if min(*axes, groups, parameters, 0) < 0:
+            raise ValueError("a negative size")
         size = abs(int(cards["BITPIX"])) // 8 * groups * (parameters + pixels)
     except (KeyError, ValueError) as error:
         raise BrickError("corrupt", path, f"a header lacks or garbles {error}; fetch it again") from error

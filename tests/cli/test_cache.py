@@ -81,7 +81,8 @@ def test_a_portal_that_is_away_is_exit_1_and_one_line(sky, hosts, tmp_path):
         answer = cache(portal, hosts, tmp_path / "w")
         assert answer.code == 1
         assert answer.out == ""
-        (line,) = answer.err.splitlines()
+        *progress, line = answer.err.splitlines()
+        assert all(said.startswith("4a: ") for said in progress)
         assert "asks to come back in 7200 s; " in line
         assert "run it again, what is cached stays" in line
         portal.fail_with = lambda *_: None

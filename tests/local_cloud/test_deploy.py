@@ -189,7 +189,7 @@ with cloud:
     pids = [int(pid) for pid in (marker / "pids").read_text().split()]
     assert all(is_alive(pid) for pid in pids)
     process.send_signal(getattr(signal, ending))
-    process.communicate(timeout=30)
+    process.communicate(timeout=120)
     assert process.returncode != 0
     until(lambda: not any(is_alive(pid) for pid in pids))
 

@@ -30,7 +30,7 @@ def test_unlensed_light_beside_the_stamp(distance):
     source, fwhm, beta = Source((1.0,), 0.5, 1.0, 1.0, 0.0, distance, -2.0), 2.5, 2.5
     got = render(None, source, Psf((fwhm,), "moffat", beta), n_pix=40)
     want = _scattered(source, fwhm, beta, 40)
-    np.testing.assert_allclose(got.image[0], want, rtol=2e-2, atol=1e-3 * want.max())
+    np.testing.assert_allclose(got.image[0], want, rtol=5e-2, atol=1e-3 * want.max())
     assert got.image[0].sum() == pytest.approx(want.sum(), rel=3e-3)
     assert got.flux_in_stamp[0] == pytest.approx(want.sum(), rel=3e-3)
 

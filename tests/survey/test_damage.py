@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import re
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -127,6 +128,13 @@ def _written(hdu) -> bytes:
     return stream.getvalue()
 
 
+def larger_tile(content: bytes) -> bytes:
+    """An HCOMPRESS stream that says it holds more pixels than its tile: cfitsio would write them all."""
+    at = content.index(b"\xdd\x99") + 2
+    content = without_sums(content)
+    return content[:at] + struct.pack(">2i", 110, 110) + content[at + 8 :]
+
+
 PAGE = b"<!DOCTYPE html><html><body>404 Not Found</body></html>"
 DAMAGE: dict[str, tuple[tuple[str, str | None], Change, str]] = {
     # cut short
@@ -153,6 +161,9 @@ DAMAGE: dict[str, tuple[tuple[str, str | None], Change, str]] = {
     "no number where one must be": (IMAGE, with_card("NAXIS2", "'many'"), "corrupt"),
     "another number of tiles": (INVVAR, with_card("ZTILE1", "50"), "corrupt"),
     "columns of an unknown form": (IMAGE, with_card("TFORM1", "'1?B'"), "corrupt"),
+    "a header of negative size": (IMAGE, with_card("NAXIS1", "-2880"), "corrupt"),
+    "fewer than no parameters": (INVVAR, with_card("PCOUNT", "-99999999"), "corrupt"),
+    "a larger tile than stated": (MASK, larger_tile, "corrupt"),
     # not the layout of a coadd
     "not compressed": (IMAGE, plain_image, "bad_layout"),
     "a table": (INVVAR, plain_table, "bad_layout"),
