@@ -3,8 +3,8 @@
 Error bounds for effective PSFs of FWHM 0.6 to 2.5" on pixels of 0.262", Moffat beta 2.5 to 4 or Gaussian
 (tests/physics, benchmarks/accuracy.py): flux 5e-4, pixels 1e-3 of the image's peak, magnification 1e-3. What
 was found beyond them, in 0.3 % of systems drawn from everything that is accepted, is in benchmarks/README.md:
-faint images in stamps that hold less than a tenth of the light, pixels to 3e-3. With PSF images the bounds hold
-where the stamp holds most of the light: light more than 16 px beside it is left out.
+faint images in stamps that hold less than a tenth of the light, pixels to 3e-3. With PSF images the bounds
+hold where the stamp holds most of the light: light more than 16 px beside it is left out.
 """
 
 import math
