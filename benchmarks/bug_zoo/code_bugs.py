@@ -10,7 +10,7 @@ from unittest import mock
 
 import numpy as np
 
-from pipeline import inject, manifest
+from pipeline import inject, rows
 from survey.coadd import BrickReader, Cutout
 
 Arguments = dict[str, Any]
@@ -112,16 +112,16 @@ def _half_precision(images: np.ndarray) -> np.ndarray:
 
 
 def _frozen(real: Callable[..., Any]) -> Callable[..., Any]:
-    def draws(point: Any, tier: Any, seed64: int) -> dict[str, float]:
-        drawn = real(point, tier, seed64)
+    def draws(*arguments: Any) -> dict[str, Any]:
+        drawn = real(*arguments)
         return {**drawn, "lens_phi_rad": drawn["lens_phi_rad"] / 2, "src_phi_rad": drawn["src_phi_rad"] / 2}
 
     return draws
 
 
 def _one_sided(real: Callable[..., Any]) -> Callable[..., Any]:
-    def draws(point: Any, tier: Any, seed64: int) -> dict[str, float]:
-        drawn = real(point, tier, seed64)
+    def draws(*arguments: Any) -> dict[str, Any]:
+        drawn = real(*arguments)
         return {**drawn, "src_x_arcsec": abs(drawn["src_x_arcsec"])}
 
     return draws
@@ -180,21 +180,6 @@ BUGS: tuple[tuple[str, str, Patch], ...] = (
     ("units", "FWHM in pixels", into_renderer(lambda a: {"psf_fwhm": a["psf_fwhm"] / PIXEL})),
     ("units", "flux per arcsec^2 for flux per pixel", image(lambda i: i / PIXEL**2)),
     ("units", "gain of 0.98", image(lambda i: 0.98 * i)),
-    (
-        "units",
-        "zero point 25",
-        attribute(manifest, "_source_fluxes", lambda real: lambda mag, tier: real(mag - 2.5, tier)),
-    ),
-    (
-        "units",
-        "sign of dmag",
-        attribute(manifest, "_source_fluxes", lambda real: lambda mag, tier: real(40 - mag, tier)),
-    ),
-    (
-        "units",
-        "host flux without zero point",
-        attribute(manifest.math, "log10", lambda real: lambda x: real(x) - 1),
-    ),
     ("geometry", "half a pixel", into_renderer(lambda a: {"center_x": a["center_x"] + PIXEL / 2})),
     (
         "geometry",
@@ -225,8 +210,8 @@ BUGS: tuple[tuple[str, str, Patch], ...] = (
     ("data", "every arc the first one", image(lambda i: np.broadcast_to(i[:1], i.shape))),
     ("data", "arcs of the next row", image(lambda i: np.roll(i, 1, axis=0))),
     ("data", "arcs in r alone", image(lambda i: i * np.array([0, 1, 0])[:, None, None])),
-    ("data", "position angles over half their range", attribute(manifest, "_draws", _frozen)),
-    ("data", "sources on one side", attribute(manifest, "_draws", _one_sided)),
+    ("data", "position angles over half their range", attribute(rows, "_grid_draws", _frozen)),
+    ("data", "sources on one side", attribute(rows, "_grid_draws", _one_sided)),
     ("masks", "bits inverted", attribute(inject, "flagged", lambda real: lambda *a: ~real(*a))),
     ("masks", "no mask read", attribute(inject, "flagged", lambda real: lambda *a: 0 * real(*a) > 1)),
     ("noise", "invvar taken as sigma", cutout(lambda c: {"invvar": np.sqrt(c.invvar)})),
