@@ -9,7 +9,7 @@ hold where the stamp holds most of the light: light more than 16 px beside it is
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -167,16 +167,19 @@ def render_batch(
     fluxes = _validate.column("flux", flux, (n, bands), *sersic.FLUX_RANGE)
     if (psf_fwhm is None) == (psf_image is None):
         raise ValueError("psf_fwhm must be given, or psf_image, and not both")
-    columns = _matrix(lens_columns, n), _matrix(source_columns, n), _matrix(center_columns, n), fluxes
+    systems = _Systems(
+        _matrix(lens_columns, n), _matrix(source_columns, n), _matrix(center_columns, n), fluxes, n_pix,
+        pixel_scale,
+    )  # fmt: skip
     if psf_image is not None:
-        return _render_images(*columns, _psf_images(psf_image, bands), n_pix, pixel_scale)
+        return _render_images(systems, _psf_images(psf_image, bands))
     widths = _validate.column(
         "psf_fwhm", psf_fwhm, (n, bands), MIN_FWHM_PIXELS * pixel_scale, MAX_FWHM_STAMPS * n_pix * pixel_scale
     )
     betas = _validate.column(
         "beta", np.broadcast_to(beta, (n,)) if np.ndim(beta) == 0 else beta, (n,), *psf.BETA_RANGE
     )
-    return _render(*columns, widths, kind, betas, n_pix, pixel_scale)
+    return _render(systems, _Psfs(widths, kind, betas))
 
 
 def _length(name: str, values: Any) -> int:
@@ -205,75 +208,75 @@ def _psf_images(values: Any, bands: int) -> np.ndarray:
     return images
 
 
-def _empty(n: int, bands: int, n_pix: int) -> RenderedBatch:
-    return RenderedBatch(np.empty((n, bands, n_pix, n_pix), np.float32), np.empty(n), np.empty((n, bands)))
+class _Systems(NamedTuple):
+    """Validated columns: lenses, sources, centers as in `rays.prepare` and `render`, fluxes [n, band]."""
+
+    lenses: np.ndarray
+    sources: np.ndarray
+    centers: np.ndarray
+    fluxes: np.ndarray
+    n_pix: int
+    pixel_scale: float
+
+    def empty(self) -> RenderedBatch:
+        """Room for their images."""
+        n, bands = self.fluxes.shape
+        image = np.empty((n, bands, self.n_pix, self.n_pix), np.float32)
+        return RenderedBatch(image, np.empty(n), np.empty((n, bands)))
 
 
-def _render_images(
-    lenses: np.ndarray,
-    sources: np.ndarray,
-    centers: np.ndarray,
-    fluxes: np.ndarray,
-    images: np.ndarray,
-    n_pix: int,
-    pixel_scale: float,
-) -> RenderedBatch:
-    n, bands = fluxes.shape
-    result = _empty(n, bands, n_pix)
-    g = geometry(n_pix, pixel_psf.STEPS)
+class _Psfs(NamedTuple):
+    """Validated: the PSF of each row and band."""
+
+    widths: np.ndarray
+    kind: str
+    betas: np.ndarray
+
+
+def _render_images(systems: _Systems, images: np.ndarray) -> RenderedBatch:
+    result = systems.empty()
+    g = geometry(systems.n_pix, pixel_psf.STEPS)
     pixel_psf.render_pixel_rows(
-        lenses, sources, centers, fluxes, images, g, row_constants(g, pixel_scale), result.image,
-        result.magnification, result.flux_in_stamp,
-    )  # fmt: skip
+        *systems[:4],
+        images,
+        g,
+        row_constants(g, systems.pixel_scale),
+        result.image,
+        result.magnification,
+        result.flux_in_stamp,
+    )
     return result
 
 
-def _render(
-    lenses: np.ndarray,
-    sources: np.ndarray,
-    centers: np.ndarray,
-    fluxes: np.ndarray,
-    widths: np.ndarray,
-    kind: str,
-    betas: np.ndarray,
-    n_pix: int,
-    pixel_scale: float,
-) -> RenderedBatch:
-    n, bands = fluxes.shape
-    result = _empty(n, bands, n_pix)
-    reach = _reach(lenses, sources, centers) / pixel_scale
-    columns = lenses, sources, centers, fluxes, widths, kind, betas, reach, n_pix, pixel_scale
-    _render_within(np.ones(n, bool), np.full(n, TOLERANCE), result, *columns)
+def _render(systems: _Systems, psfs: _Psfs) -> RenderedBatch:
+    n = len(systems.lenses)
+    result = systems.empty()
+    reach = _reach(systems.lenses, systems.sources, systems.centers) / systems.pixel_scale
+    _render_within(np.ones(n, bool), np.full(n, TOLERANCE), systems, psfs, reach, result)
     share = result.flux_in_stamp.max(axis=1)
     again = (share < LITTLE) | (result.magnification > MUCH)
-    _render_within(again, FINER * TOLERANCE * np.clip(share, LEAST, 1.0), result, *columns)
-    if kind == "moffat":
-        limit = 0.5 * n_pix + FAR_PAD
+    finer = FINER * TOLERANCE * np.clip(share, LEAST, 1.0)
+    _render_within(again, finer, systems, psfs, reach, result)
+    if psfs.kind == "moffat":
+        limit = 0.5 * systems.n_pix + FAR_PAD
         for row in np.flatnonzero(reach > limit).tolist():
-            place = far.far_image(lenses[row], sources[row], centers[row], limit * pixel_scale)
-            if place is not None:
-                _add_far_light(result, row, place, fluxes[row], widths[row], float(betas[row]), pixel_scale)
+            _add_far_light(row, limit * systems.pixel_scale, systems, psfs, result)
     return result
 
 
 def _render_within(
     chosen: np.ndarray,
     tolerances: np.ndarray,
-    result: RenderedBatch,
-    lenses: np.ndarray,
-    sources: np.ndarray,
-    centers: np.ndarray,
-    fluxes: np.ndarray,
-    widths: np.ndarray,
-    kind: str,
-    betas: np.ndarray,
+    systems: _Systems,
+    psfs: _Psfs,
     reach: np.ndarray,
-    n_pix: int,
-    pixel_scale: float,
+    result: RenderedBatch,
 ) -> None:
-    """Render the chosen rows (a mask) into the result, each to its tolerance."""
-    for beta in np.unique(betas[chosen]) if kind == "moffat" else betas[:1]:
-        mine = chosen & (betas == beta) if kind == "moffat" else chosen
+    """Render the chosen rows (a mask) into the result, each to its tolerance. reach: `_reach` in pixels."""
+    (widths, kind, betas), n_pix, pixel_scale = psfs, systems.n_pix, systems.pixel_scale
+    moffat = kind == "moffat"
+    for beta in np.unique(betas[chosen]) if moffat else betas[:1]:
+        mine = chosen & (betas == beta) if moffat else chosen
         scales = psf.fourier_scale(kind, widths, float(beta))
         groups = _groups(kind, float(beta), scales / pixel_scale, reach, n_pix)
         for steps, pad in np.unique(groups[mine], axis=0):
@@ -281,20 +284,20 @@ def _render_within(
             wrapped = psf.wrapped_flux(kind, scales, float(beta), g.period * pixel_scale)
             rows = np.flatnonzero(mine & (groups == (steps, pad)).all(axis=1))
             render_rows(
-                rows, lenses, sources, centers, fluxes, scales, wrapped, kind, float(beta), g,
-                row_constants(g, pixel_scale), tolerances, result.image, result.magnification,
-                result.flux_in_stamp,
+                rows, *systems[:4], scales, wrapped, kind, float(beta), g, row_constants(g, pixel_scale),
+                tolerances, result.image, result.magnification, result.flux_in_stamp,
             )  # fmt: skip
 
 
-def _add_far_light(
-    result: RenderedBatch, row: int, place: np.ndarray, flux: np.ndarray, fwhm: np.ndarray, beta: float,
-    pixel_scale: float,
-) -> None:  # fmt: skip
-    """Add to a row what its image at `place` (arcsec from the stamp's middle) scatters into the stamp."""
-    for band in range(flux.size):
-        stray = far.wing(place, float(fwhm[band]), beta, result.image.shape[-1], pixel_scale)
-        result.image[row, band] += (flux[band] * result.magnification[row] * stray).astype(np.float32)
+def _add_far_light(row: int, limit: float, systems: _Systems, psfs: _Psfs, result: RenderedBatch) -> None:
+    """Add to a row what an image farther than `limit` (arcsec) from the stamp's middle scatters into it."""
+    place = far.far_image(systems.lenses[row], systems.sources[row], systems.centers[row], limit)
+    if place is None:
+        return
+    for band, flux in enumerate(systems.fluxes[row]):
+        fwhm, beta = float(psfs.widths[row, band]), float(psfs.betas[row])
+        stray = far.wing(place, fwhm, beta, systems.n_pix, systems.pixel_scale)
+        result.image[row, band] += (flux * result.magnification[row] * stray).astype(np.float32)
         result.flux_in_stamp[row, band] += stray.sum()
 
 
