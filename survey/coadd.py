@@ -19,6 +19,7 @@ from survey.maskbits import bits_from_header, flagged
 from survey.openfile import CoaddFile, Content, find_files, open_coadd
 from survey.strip import Strip
 from survey.tiles import Box
+from survey.verify import check_agreement
 from survey.wcs import TanWCS
 
 BAILOUT_LIMIT = 0.5
@@ -135,8 +136,8 @@ class BrickReader:
         for (kind, band), file in find_files(self._files, self.brick).items():
             name = file if isinstance(file, Path) else coadd_path(kind, self.brick, band)
             self._coadds[kind, band] = open_coadd(file, kind, name, verify=self._verify)
-        self._check_agreement()
         mask = self._coadds[MASK_KIND, None]
+        check_agreement(self._coadds.values(), mask)
         try:
             self.mask_bits = bits_from_header(mask.header)
         except ValueError as error:
@@ -287,17 +288,6 @@ class BrickReader:
             covered = psfsize[psfsize > 0.0]
             self._mean_psfsize[band] = float(covered.mean(dtype=np.float64)) if covered.size else 0.0
         return self._mean_psfsize[band]
-
-    def _check_agreement(self) -> None:
-        mask = self._coadds[MASK_KIND, None]
-        short = Path(mask.name).name
-        for coadd in self._coadds.values():
-            if coadd.shape != mask.shape:
-                message = f"shape {coadd.shape} where {short} has {mask.shape}; fetch both again"
-                raise BrickError("wrong_shape", coadd.name, message)
-            if not coadd.wcs.close_to(mask.wcs):
-                message = f"projection differs from that of {short}; fetch both again"
-                raise BrickError("bad_wcs", coadd.name, message)
 
 
 def _stack(strips: _Strips, kind: str, box: Box) -> NDArray[np.float32]:

@@ -64,15 +64,15 @@ class HduSpan:
     end: int
 
 
-def check_fits(path: Path, name: object = None) -> list[HduSpan]:
-    """Check a file's structure and its checksums.
+def check_content(content: ByteSource, name: object) -> list[HduSpan]:
+    """Check a FITS file's structure and its checksums.
 
     Parameters
     ----------
-    path : Path
-        A local FITS file.
-    name : object, optional
-        What errors call the file, if not its path.
+    content : ByteSource
+        All of the file.
+    name : object
+        What errors call the file.
 
     Returns
     -------
@@ -85,11 +85,6 @@ def check_fits(path: Path, name: object = None) -> list[HduSpan]:
         reason "truncated" if the file is shorter than its headers say, "corrupt" if it is no FITS file or a
         checksum is wrong.
     """
-    return check_content(path.read_bytes(), name or path)
-
-
-def check_content(content: ByteSource, name: object) -> list[HduSpan]:
-    """Check a file's content as `check_fits` does; `name` is what errors call it."""
     spans = hdu_spans(content, name)
     for number, span in enumerate(spans):
         _check_sums(content, span, number, name)
@@ -97,7 +92,7 @@ def check_content(content: ByteSource, name: object) -> list[HduSpan]:
 
 
 def hdu_spans(content: ByteSource, path: object) -> list[HduSpan]:
-    """List the HDUs of a file's content; `path` only names it in errors (see `check_fits`)."""
+    """List the HDUs of a file's content; `path` only names it in errors (see `check_content`)."""
     if not content:
         raise BrickError("truncated", path, "the file is empty; fetch it again")
     if content[:9] != b"SIMPLE  =":

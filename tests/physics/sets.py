@@ -53,6 +53,16 @@ def _psf(rng: np.random.Generator, low: float, high: float) -> tuple[float, str,
     return rng.uniform(low, high), ("moffat", "gaussian")[rng.integers(2)], int(rng.integers(50, 81)) / 20
 
 
+def _lens(
+    rng: np.random.Generator, theta_e: tuple[float, float], q: tuple[float, float], most_shear: float
+) -> Lens:
+    """A lens with theta_e and q in these ranges, anywhere in the host's pixel."""
+    return Lens(
+        rng.uniform(*theta_e), rng.uniform(*q), rng.uniform(0, np.pi), rng.uniform(0, most_shear),
+        rng.uniform(0, np.pi), *(PIXEL * rng.uniform(-0.5, 0.5, 2)).tolist(),
+    )  # fmt: skip
+
+
 def _around(rng: np.random.Generator, lens: Lens, low: float, high: float) -> tuple[float, float]:
     """A place at a distance of low to high from the lens, arcsec, uniform in area."""
     radius, angle = np.sqrt(rng.uniform(low**2, high**2)), rng.uniform(0, 2 * np.pi)
@@ -99,10 +109,7 @@ def workload(seed: int, index: int) -> Case:
 def stress(seed: int, index: int) -> Case:
     """One system near the caustic."""
     rng = np.random.default_rng([2, seed, index])
-    lens = Lens(
-        rng.uniform(0.3, 4), rng.uniform(0.2, 0.95), rng.uniform(0, np.pi), rng.uniform(0, 0.1),
-        rng.uniform(0, np.pi), *(PIXEL * rng.uniform(-0.5, 0.5, 2)).tolist(),
-    )  # fmt: skip
+    lens = _lens(rng, (0.3, 4), (0.2, 0.95), 0.1)
     r_eff, place = _log_uniform(rng, 0.02, 0.1), ("caustic", "near caustic")[rng.integers(2)]
     x, y = _place(rng, place, lens, r_eff)
     source = Source((1.0,), r_eff, rng.uniform(2, 8), rng.uniform(0.2, 1), rng.uniform(0, np.pi), x, y)
@@ -112,10 +119,7 @@ def stress(seed: int, index: int) -> Case:
 def full_range(seed: int, index: int) -> Case:
     """One system of the whole range; the nine places in turn."""
     rng = np.random.default_rng([3, seed, index])
-    lens = Lens(
-        rng.uniform(0.1, 5), rng.uniform(0.1, 1), rng.uniform(0, np.pi), rng.uniform(0, 0.12),
-        rng.uniform(0, np.pi), *(PIXEL * rng.uniform(-0.5, 0.5, 2)).tolist(),
-    )  # fmt: skip
+    lens = _lens(rng, (0.1, 5), (0.1, 1), 0.12)
     r_eff, place = _log_uniform(rng, 0.02, 1.0), PLACES[index % len(PLACES)]
     x, y = _place(rng, place, lens, r_eff)
     source = Source((1.0,), r_eff, rng.uniform(0.3, 8), rng.uniform(0.1, 1), rng.uniform(0, np.pi), x, y)
