@@ -41,7 +41,8 @@ def _integrate_all(lenses, sources, centers, constants, work, roots, buf):  # ty
     for row in range(len(lenses)):
         rays = prepare(lenses[row], sources[row], constants.nodes, constants.matrix, series)
         job = Job(rays, constants.tables, work, buf.grid, constants.numbers.stride, TOLERANCE)
-        total += integrate_plane(job, roots, lenses[row], sources[row], centers[row], constants.numbers)
+        plane = integrate_plane(job, roots, lenses[row], sources[row], centers[row], constants.numbers)
+        total += plane[0]
     return total
 
 

@@ -1,15 +1,16 @@
 """The loop over systems: rays, deposit, convolution. Serial, without the GIL."""
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from physics._jit import Array, allocating
+from physics._memory import memory
 from physics.convolve import (
     Buffers,
     Plan,
-    buffers,
     image,
     modes_of,
     place_image,
@@ -17,16 +18,16 @@ from physics.convolve import (
     set_transfer,
     spectrum,
 )
-from physics.deposit import RootGrid, Tables, root_grid, tables
+from physics.deposit import RootGrid, Tables, tables
 from physics.geometry import Geometry
 from physics.plane import Sizes, integrate_plane
 from physics.psf import cutoff_of_peak, fourier_gaussians
-from physics.quadtree import Job, Scratch, scratch
+from physics.quadtree import Job, Scratch
 from physics.rays import fit_matrix, prepare
 
 F32 = np.float32
 #: Integration error allowed per cell, in units of the source's flux.
-TOLERANCE = 3e-6
+TOLERANCE = 2e-5
 #: Frequencies that hold less than this of a star's peak, in all, are left out.
 PSF_LOST = 1e-4
 
@@ -41,6 +42,7 @@ class Constants(NamedTuple):
     matrix: Array
 
 
+@lru_cache(maxsize=32)
 def row_constants(g: Geometry, pixel_scale: float) -> Constants:
     """Tables for stamps of this geometry with pixels of pixel_scale arcsec."""
     numbers = Sizes(g.n_pix, pixel_scale, g.steps, g.n_root, g.stride, g.period, g.first_root)
@@ -60,19 +62,20 @@ def render_rows(
     g: Geometry,
     constants: Constants,
     tolerances: Array,
+    lost: float,
     out: Array,
     magnification: Array,
     flux_in_stamp: Array,
 ) -> None:
     """Render the given rows into the outputs. scales, wrapped: the PSF in Fourier space (psf.py). tolerances:
-    of each system, see `TOLERANCE`.
+    of each system, see `TOLERANCE`. lost: part of PSF_LOST that may be left out.
     """
     rates, weights = (values.astype(np.float32) for values in fourier_gaussians(kind, beta))
-    cutoff = cutoff_of_peak(kind, beta, PSF_LOST)
+    cutoff = cutoff_of_peak(kind, beta, lost * PSF_LOST)
     _render_rows(
         rows, lenses, sources, frame_centers(centers, g, constants), fluxes, scales, wrapped, rates, weights,
-        cutoff, constants, tolerances, scratch(), root_grid(g.n_root, g.stride),
-        buffers(g, constants.plan, fluxes.shape[1], rates.size), out, magnification, flux_in_stamp,
+        cutoff, constants, tolerances, *memory(g, fluxes.shape[1], rates.size), out, magnification,
+        flux_in_stamp,
     )  # fmt: skip
 
 
@@ -87,6 +90,9 @@ def _render_rows(
     rates: Array, weights: Array, cutoff: float, constants: Constants, tolerances: Array, work: Scratch,
     roots: RootGrid, buf: Buffers, out: Array, magnification: Array, flux_in_stamp: Array,
 ) -> None:  # fmt: skip
+    """Rays, deposit, spectrum, and an image a band, row by row; error bounds: render.py. A PSF that is
+    that of the row before keeps its transfer.
+    """
     numbers = constants.numbers
     series = np.empty((2, constants.nodes.size))
     known = np.full(fluxes.shape[1], -1.0)
@@ -97,7 +103,7 @@ def _render_rows(
         lens, source = lenses[row], sources[row]
         rays = prepare(lens, source, constants.nodes, constants.matrix, series)
         job = Job(rays, constants.tables, work, buf.grid, numbers.stride, tolerances[row])
-        total = integrate_plane(job, roots, lens, source, centers[row], numbers)
+        total, gain = integrate_plane(job, roots, lens, source, centers[row], numbers)
         magnification[row] = total
         for band in range(fluxes.shape[1]):
             scale = scales[row, band]
@@ -113,5 +119,6 @@ def _render_rows(
         spectrum(buf, constants.plan, most)
         for band in range(fluxes.shape[1]):
             image(buf, constants.plan, buf.transfer[band], most, modes[band])
-            flux = F32(fluxes[row, band])
-            flux_in_stamp[row, band] = place_image(buf, constants.plan, out[row, band], flux, sums) / total
+            flux = F32(gain * fluxes[row, band])
+            stamp = gain * place_image(buf, constants.plan, out[row, band], flux, sums)
+            flux_in_stamp[row, band] = stamp / total

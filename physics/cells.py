@@ -82,20 +82,23 @@ def append(cells: Cells, first: int, index: Array, n: int, to: Cells) -> None:
 @inlined
 def push_quarters(cells: Cells, stack: Cells) -> None:
     """Put the four quarters of all cells on the stack, and empty the list of cells."""
-    n = cells.length[0]
-    for quarter in range(4):
-        end = stack.length[0]
-        x, y, side = stack.x[end:], stack.y[end:], stack.side[end:]
-        home, place = stack.home[end:], stack.place[end:]
-        dx, dy = quarter & 1, quarter >> 1
-        shift_x, shift_y = F32(0.5 * dx - 0.25), F32(0.5 * dy - 0.25)
-        step = np.int32(dx * _STEP_X + dy * _STEP_Y)
-        for k in range(n):
-            x[k] = cells.x[k] + shift_x * cells.side[k]
-            y[k] = cells.y[k] + shift_y * cells.side[k]
-            side[k] = F32(0.5) * cells.side[k]
-            home[k] = cells.home[k]
-            old = cells.place[k]
-            place[k] = old if old >= _DEEP_PLACE else np.int32(2 * old + step)
-        stack.length[0] = end + n
+    n, end = cells.length[0], stack.length[0]
+    x, y, side = stack.x[end:], stack.y[end:], stack.side[end:]
+    home, place = stack.home[end:], stack.place[end:]
+    for k in range(n):
+        quarter = F32(0.25) * cells.side[k]
+        left, right = cells.x[k] - quarter, cells.x[k] + quarter
+        low, high = cells.y[k] - quarter, cells.y[k] + quarter
+        old, at = cells.place[k], 4 * k
+        deep = old >= _DEEP_PLACE
+        first = old if deep else np.int32(2 * old)
+        step_x, step_y = np.int32(0 if deep else _STEP_X), np.int32(0 if deep else _STEP_Y)
+        x[at], x[at + 1], x[at + 2], x[at + 3] = left, right, left, right
+        y[at], y[at + 1], y[at + 2], y[at + 3] = low, low, high, high
+        place[at], place[at + 1] = first, np.int32(first + step_x)
+        place[at + 2], place[at + 3] = np.int32(first + step_y), np.int32(first + step_x + step_y)
+        for child in range(4):
+            side[at + child] = F32(2.0) * quarter
+            home[at + child] = cells.home[k]
+    stack.length[0] = end + 4 * n
     cells.length[0] = 0

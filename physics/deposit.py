@@ -87,6 +87,7 @@ class RootGrid(NamedTuple):
     expanded: Array
     turned: Array
     sums: Array
+    lost: Array
     width: int
 
 
@@ -98,22 +99,26 @@ def root_grid(n_root: int, stride: int) -> RootGrid:
         np.zeros(stride * width, np.float32),
         np.zeros((width + 2 * _FRONT) * stride, np.float32),
         np.zeros(width, np.float32),
+        np.zeros(width, np.float32),
         width,
     )
 
 
 @vectorised
-def put_roots(roots: RootGrid, first: int, last: int, n_root: int, values: Array, sums: Array) -> None:
-    """Store the fluxes of root cells in rows first..last, and add them up by column."""
+def put_roots(roots: RootGrid, first: int, last: int, n_root: int, values: Array, lost: Array) -> None:
+    """Store the fluxes of root cells in rows first..last, and add them and `lost` up by column."""
     for iy in range(first, last):
         line, row = roots.flux[(iy + _FRONT) * roots.width :], values[(iy - first) * n_root :]
+        row_lost = lost[(iy - first) * n_root :]
         for ix in range(n_root):
             line[ix] = row[ix]
-            sums[ix] += row[ix]
+            roots.sums[ix] += row[ix]
+            roots.lost[ix] += row_lost[ix]
 
 
 @inlined
 def _weight(weights: Array, place: int) -> Real:
+    """The window's weight at a place, nothing outside it."""
     return weights[place] if place < WINDOW else F32(0.0)
 
 

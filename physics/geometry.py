@@ -13,13 +13,14 @@ Root cells reach `pad` pixels beyond the stamp: light from there is scattered in
 wings need a wide pad.
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-#: Pixels around the stamp whose light is convolved with the PSF, and the largest part of its flux that a PSF
-#: may have beyond the period of that pad. Largest flux error on 64 px for beta 2.5 and FWHM to 2.5": 1e-4
-#: for theta_E to 3", 5e-4 to 5", where images lie beyond the pad.
-PADS = ((16, 3e-4), (24, 1.5e-3), (40, 1.0))
+#: Pixels around the stamp whose light is convolved with the PSF; the largest part of its flux that a PSF may
+#: have beyond the period of that pad; and how far beside the stamp (pixels) images may lie. With the first,
+#: all lie in the stamp, and only the faint end of the profile is beyond the pad.
+PADS = ((8, 3e-4, -8), (16, 3e-4, math.inf), (24, 1.5e-3, math.inf), (40, 1.0, math.inf))
 #: The pad of a system with images beside the stamp, and its period in pads beyond the stamp: what it holds of
 #: their light is little, and what wraps must be less. Images beyond it: far.py.
 FAR_PAD, FAR_PERIODS = 96, 6
@@ -65,7 +66,7 @@ class Geometry:
 
 
 @lru_cache(maxsize=32)
-def geometry(n_pix: int, steps: int, pad: int = PADS[0][0]) -> Geometry:
+def geometry(n_pix: int, steps: int, pad: int = PADS[1][0]) -> Geometry:
     """The grids for one stamp size, density and pad."""
     n_even = n_pix + n_pix % 2
     n_root = (n_even + 2 * pad) // ROOT_PIXELS

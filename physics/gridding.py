@@ -7,7 +7,7 @@ IEEE TMI 24, 799, for this window).
 phi(x) = I_0(b sqrt(1 - (2x/W)^2)) / I_0(b), |x| < W/2. A root cell of `steps` grid steps and a window of
 W = 9 - steps reach 8 grid points, whatever the density: sharper PSFs get a denser grid and a narrower window.
 Largest error of a star's image, over its peak, with all aliases at their worst phase and the frequencies
-beyond the grid's Nyquist frequency lost: 3e-4 for the PSFs that `density` gives to 2 and 3 steps, 1e-3 at
+beyond the grid's Nyquist frequency lost: 4e-4 for the PSFs that `density` gives to 2 and 3 steps, 1e-3 at
 4 steps for a Moffat of beta 2.5 and FWHM 2.3 px (4e-4 at 2.6 px, 5e-4 for beta 4 at 2.3 px).
 """
 
@@ -22,7 +22,7 @@ from physics.geometry import DENSITIES, WINDOW
 _SHAPE = {2: 11.75, 3: 12.0, 4: 10.25}
 
 #: What a PSF passes at the frequency by which `density` chooses.
-DENSITY_FLOOR = 3e-5
+DENSITY_FLOOR = 1e-4
 
 #: Deepest level whose cells keep the position of each node, and deepest with its own cell centres;
 #: a cell of the first is 1/16 px, of the second 1/256 px wide.

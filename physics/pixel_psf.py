@@ -8,14 +8,15 @@ matrices of convolve.py by cos(a + b) = cos a cos b - sin a sin b and sin(a + b)
 
 import numpy as np
 
-from physics._batch import TOLERANCE, Constants, frame_centers
+from physics._batch import Constants, frame_centers
 from physics._jit import Array, allocating, vectorised
+from physics._memory import memory
 from physics._vector import LANES, Vector, across
-from physics.convolve import Buffers, Plan, buffers, pair_row, place_image, spectrum, synthesise, whole
-from physics.deposit import RootGrid, root_grid
-from physics.geometry import Geometry
+from physics.convolve import Buffers, Plan, pair_row, place_image, spectrum, synthesise, whole
+from physics.deposit import RootGrid
+from physics.geometry import PADS, Geometry
 from physics.plane import integrate_plane
-from physics.quadtree import Job, Scratch, scratch
+from physics.quadtree import Job, Scratch
 from physics.rays import prepare
 from physics.series import NO_NUMBERS
 
@@ -44,7 +45,10 @@ def transfer(image: Array, p: Plan, period: int) -> tuple[Array, int]:
 
 
 def _mix(h: list[Vector], x: list[Vector], _: list[Vector]) -> tuple[Vector, ...]:
-    """Coefficients of the convolution. h, x: (cos, cos), (cos, sin), (sin, cos), (sin, sin) in (y, x)."""
+    """Coefficients of the convolution, exact to rounding (see the module's head).
+
+    h, x: (cos, cos), (cos, sin), (sin, cos), (sin, sin) in (y, x).
+    """
     hcc, hcs, hsc, hss = h
     cc, cs, sc, ss = x
     return (
@@ -70,7 +74,13 @@ def _filter(buf: Buffers, p: Plan, h: Array, modes: int) -> None:
         )  # fmt: skip
 
 
+def pad_of(images: Array) -> int:
+    """Pixels around the stamp whose light these PSFs scatter into it: all that they reach."""
+    return max(PADS[1][0], int(images.shape[-1]) // 2)
+
+
 def render_pixel_rows(
+    rows: Array,
     lenses: Array,
     sources: Array,
     centers: Array,
@@ -78,36 +88,41 @@ def render_pixel_rows(
     images: Array,
     g: Geometry,
     constants: Constants,
+    tolerances: Array,
     out: Array,
     magnification: Array,
     flux_in_stamp: Array,
 ) -> None:
-    """Render all rows into the outputs with one PSF image per band: images [band, side, side], unit sums."""
+    """Render the given rows into the outputs with one PSF image per band: images [band, side, side], unit
+    sums. tolerances: of each system, see `TOLERANCE`.
+    """
     transfers = [transfer(image, constants.plan, g.period) for image in images]
     _render_pixel_rows(
-        lenses, sources, frame_centers(centers, g, constants), fluxes, np.stack([h for h, _ in transfers]),
-        transfers[0][1], constants, scratch(), root_grid(g.n_root, g.stride),
-        buffers(g, constants.plan, 0, 0), out, magnification, flux_in_stamp,
+        rows, lenses, sources, frame_centers(centers, g, constants), fluxes,
+        np.stack([h for h, _ in transfers]), transfers[0][1], constants, *memory(g, 0, 0), tolerances, out,
+        magnification, flux_in_stamp,
     )  # fmt: skip
 
 
 @allocating
 def _render_pixel_rows(
-    lenses: Array, sources: Array, centers: Array, fluxes: Array, transfers: Array, modes: int,
-    constants: Constants, work: Scratch, roots: RootGrid, buf: Buffers, out: Array, magnification: Array,
-    flux_in_stamp: Array,
+    rows: Array, lenses: Array, sources: Array, centers: Array, fluxes: Array, transfers: Array, modes: int,
+    constants: Constants, work: Scratch, roots: RootGrid, buf: Buffers, tolerances: Array, out: Array,
+    magnification: Array, flux_in_stamp: Array,
 ) -> None:  # fmt: skip
+    """As `_batch._render_rows`, with the transfers of images."""
     series = np.empty((2, constants.nodes.size))
     sums = np.empty(constants.numbers.n_pix, np.float32)
-    for row in range(len(lenses)):
+    for row in rows:
         lens, source = lenses[row], sources[row]
         rays = prepare(lens, source, constants.nodes, constants.matrix, series)
-        job = Job(rays, constants.tables, work, buf.grid, constants.numbers.stride, TOLERANCE)
-        total = integrate_plane(job, roots, lens, source, centers[row], constants.numbers)
+        job = Job(rays, constants.tables, work, buf.grid, constants.numbers.stride, tolerances[row])
+        total, gain = integrate_plane(job, roots, lens, source, centers[row], constants.numbers)
         magnification[row] = total
         spectrum(buf, constants.plan, modes)
         for band in range(fluxes.shape[1]):
             _filter(buf, constants.plan, transfers[band], modes)
             synthesise(buf, constants.plan, modes)
-            flux = F32(fluxes[row, band])
-            flux_in_stamp[row, band] = place_image(buf, constants.plan, out[row, band], flux, sums) / total
+            flux = F32(gain * fluxes[row, band])
+            stamp = gain * place_image(buf, constants.plan, out[row, band], flux, sums)
+            flux_in_stamp[row, band] = stamp / total

@@ -152,12 +152,14 @@ def fourier_transform(kind: str, beta: float, w: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(-np.multiply.outer(w * w, rates)) @ weights)
 
 
+@lru_cache(maxsize=64)
 def cutoff(kind: str, beta: float, floor: float) -> float:
     """w beyond which the PSF passes less than floor."""
     w = np.arange(0.0, 40.0, 1.0 / 256.0)
     return float(w[np.argmax(fourier_transform(kind, beta, w) < floor)])
 
 
+@lru_cache(maxsize=64)
 def cutoff_of_peak(kind: str, beta: float, lost: float) -> float:
     """w beyond which lies less than this part of a star's peak, integral H w dw."""
     w = np.arange(0.0, 40.0, 1.0 / 256.0)

@@ -6,8 +6,11 @@ For a cell of side h at theta the source plane is crossed by at most
 and the log-brightness changes by at most d = (b/n) R^(1/n) 2 D / R, for n < 1 times
 (1 + D/R)^(1/n - 1), here bounded by its binomial series. A Gauss-Legendre rule of m nodes per axis
 integrates exp(d s), |s| < 1/2, with relative error d^2/24, d^4/4320, d^6/2.016e6, d^8/1.778e9 for m = 1..4
-(Abramowitz & Stegun 25.4.30). The smallest rule whose error, times the largest brightness the cell can hold,
-is below `tolerance` (in units of the source's flux) is taken; a cell that no rule serves is split in four.
+(Abramowitz & Stegun 25.4.30). All these errors are light that is lost, so they add up. Of the rule of one
+node, which most of the plane gets, h^2/24 times the Laplacian of the brightness (Euler & Maclaurin's second
+term) is given too, for the caller to put back. The smallest rule whose error, times the largest brightness
+the cell can hold, is below `tolerance` (in units of the source's flux) is taken; a cell that no rule serves
+is split in four.
 The brightest that a cell can be is exp(d (1 + D/R) / 2) times its centre, a bound for all n and D/R < 0.7
 (1 - (1 - x)^(1/n) < x (1 + x) / n there), or the source's peak where D/R is more. Near the source's cusp
 (D / R large) the expansion does not hold and higher rules are asked for or the cell is split; a cell that
@@ -29,6 +32,9 @@ _HALF_DIAGONAL = F32(math.sqrt(0.5))
 _HALF_LOG2E = F32(0.5 / math.log(2.0))
 _CENTRE_REACH = F32(0.8)
 _SPLIT = F32(1e3)
+_MOST_LOST = F32(0.5)
+#: (phase)^4 of the ripple over the square of what `ripple` gives, (phase)^2 times what the PSF passes there.
+_RIPPLE_4 = F32(800.0)
 _MOST_CHANGE = F32(1e4)
 _STEEP = F32(1e15)  # its square stays a float on the lens centre itself
 _ERROR_1, _ERROR_2 = F32(1 / 24), F32(1 / 4320)
@@ -43,10 +49,10 @@ SPLIT_RULE = 5
 @inlined
 def choose_rules(
     x: Array, y: Array, side: Array, home: Array, smallest: Real, ripple: Real, tolerance: Real, n: int,
-    rays: Rays, value: Array, rule: Array,
+    rays: Rays, value: Array, lost: Array, rule: Array,
 ) -> None:  # fmt: skip
-    """For n cells (cells.Cells): their rule 1..5, and value = side^2 x brightness at the centre if that is 1,
-    else 0.
+    """For n cells (cells.Cells): their rule 1..5; value = side^2 x brightness at the centre if that is 1,
+    else 0; and lost: what this value leaves out, to second order in the side.
 
     ripple: (phase of the PSF's highest relevant frequency)^2 per arcsec^2 of a cell in the deposit grid: a
     cell of flat brightness is one ray only if moving its light to its centre does not show. Cells of side
@@ -54,17 +60,17 @@ def choose_rules(
     """
     if rays.round:
         c, s = rays.c[:ROUND_TERMS], rays.s[:ROUND_TERMS]
-        _choose_rules(x, y, side, home, smallest, ripple, tolerance, n, rays.numbers, c, s, value, rule)
+        _choose_rules(x, y, side, home, smallest, ripple, tolerance, n, rays.numbers, c, s, value, lost, rule)
     else:
         _choose_rules(
-            x, y, side, home, smallest, ripple, tolerance, n, rays.numbers, rays.c, rays.s, value, rule
+            x, y, side, home, smallest, ripple, tolerance, n, rays.numbers, rays.c, rays.s, value, lost, rule
         )
 
 
 @vectorised
 def _choose_rules(
     x: Array, y: Array, side: Array, home: Array, smallest: Real, ripple: Real, tolerance: Real, n: int,
-    r: Numbers, c: tuple[Real, ...], s: tuple[Real, ...], value: Array, rule: Array,
+    r: Numbers, c: tuple[Real, ...], s: tuple[Real, ...], value: Array, lost: Array, rule: Array,
 ) -> None:  # fmt: skip
     jump = _SPLIT if r.strength > _ZERO else _ZERO
     for i in range(n):
@@ -104,10 +110,29 @@ def _choose_rules(
         heavy = largest > tolerance
         m = _ONE
         m += _ONE if largest * (c2 + blur) * _ERROR_1 > tolerance else _ZERO
-        m += _ONE if (largest * c4 * _ERROR_2 > tolerance) | ((ratio > _TRUST_2) & heavy) else _ZERO
+        m += (
+            _ONE
+            if (largest * (c4 + _RIPPLE_4 * blur * blur) * _ERROR_2 > tolerance)
+            | ((ratio > _TRUST_2) & heavy)
+            else _ZERO
+        )
         m += _ONE if (largest * c4 * c2 * _ERROR_3 > tolerance) | ((ratio > _TRUST_3) & heavy) else _ZERO
         m += _ONE if (largest * c4 * c4 * _ERROR_4 > tolerance) | ((ratio > _TRUST_4) & heavy) else _ZERO
+        # the Laplacian of the brightness over the brightness, from that of R^(1/n) along the map's gradient
+        # and, by `bend`, from that of the deflection, twice the gradient of kappa
+        inv_r2 = _ONE / outside
+        steep = r.b_over_n * power * inv_r2
+        along = k * (ax * sx + ay * sy)
+        gu, gv = r.mxx * sx + r.myx * sy + along * v, r.mxy * sx + r.myy * sy - along * u
+        q2u = (_ONE - r.one_minus_q) * (_ONE - r.one_minus_q) * u
+        bend = (r.axx * q2u + r.axy * v) * sx + (r.ayx * q2u + r.ayy * v) * sy
+        bend *= k * d2 * inverse * inverse / (_ONE - r.one_minus_q * w)
+        slope2 = (gu * gu + gv * gv) * inv_r2
+        laplacian = steep * ((steep * outside + _TWO - _TWO * r.half_inv_n) * slope2 - norm2 - bend)
+        part = max(min(area * laplacian * _ERROR_1, _MOST_LOST), -_MOST_LOST)
         wing = exp2(log_wing)
         m = min(m, _FOUR) if side[i] <= smallest else m
-        value[i] = area * (core if r2 < r.core_r2 else wing) if m == _ONE else _ZERO
+        light = area * (core if r2 < r.core_r2 else wing) if m == _ONE else _ZERO
+        value[i] = light
+        lost[i] = light * part
         rule[i] = np.int32(m)

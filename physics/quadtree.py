@@ -38,7 +38,7 @@ _NEGLIGIBLE = F32(1e-10)
 class Scratch(NamedTuple):
     """Working memory, allocated once per call.
 
-    value, rule: of one block. order, counts: its cells by rule, and how many.
+    value, lost, rule: of one block. order, counts: its cells by rule, and how many.
     """
 
     stack: Cells
@@ -47,6 +47,7 @@ class Scratch(NamedTuple):
     queue3: Cells
     queue4: Cells
     value: Array
+    lost: Array
     rule: Array
     order: Array
     counts: Array
@@ -62,6 +63,7 @@ def scratch() -> Scratch:
         empty_cells(QUEUE),
         empty_cells(QUEUE),
         empty_cells(QUEUE),
+        np.zeros(BLOCK + ROUND, np.float32),
         np.zeros(BLOCK + ROUND, np.float32),
         np.zeros(BLOCK + ROUND, np.int32),
         np.zeros((SPLIT_RULE + 1) * BLOCK, np.uint32),
@@ -133,7 +135,7 @@ def classify(job: Job, first: int, n: int, smallest: Real, ripple: Real) -> None
     x, y, side, home = stack.x[first:], stack.y[first:], stack.side[first:], stack.home[first:]
     choose_rules(
         x, y, side, home, F32(smallest), F32(ripple), F32(job.tolerance), whole(n), job.rays, job.work.value,
-        job.work.rule,
+        job.work.lost, job.work.rule,
     )  # fmt: skip
 
 
@@ -164,6 +166,15 @@ def pass_on(job: Job, first: int) -> Real:
     return flush(job) if longest > QUEUE - BLOCK else 0.0
 
 
+@vectorised
+def _regain(value: Array, lost: Array, n: int) -> None:
+    """value += lost. Root cells keep theirs apart: on a regular grid, each at its own place, it is not theirs
+    but their neighbours' (plane.integrate_plane).
+    """
+    for c in range(n):
+        value[c] += lost[c]
+
+
 @inlined
 def _spread_done(job: Job, first: int) -> Real:
     """Spread the cells of one ray; returns their flux."""
@@ -187,6 +198,7 @@ def drain(job: Job, smallest: Real, ripple: Real) -> Real:
         n = min(w.stack.length[0], BLOCK)
         first = w.stack.length[0] - n
         classify(job, first, n, smallest, ripple)
+        _regain(w.value, w.lost, whole(n))
         sort_by_rule(n, 1, w.rule, w.order, w.counts)
         flux += _spread_done(job, first)
         flux += pass_on(job, first)

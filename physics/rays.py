@@ -211,7 +211,11 @@ def prepare(lens: Array, source: Array, nodes: Array, matrix: Array, work: Array
 def _to_source(
     dx: Real, dy: Real, r: Numbers, c_terms: tuple[Real, ...], s_terms: tuple[Real, ...]
 ) -> tuple[Real, Real, Real, Real, Real, Real]:
-    """(X, Y, u, v, 1/rho, w): source-unit position of a ray, and what the Jacobian needs."""
+    """(X, Y, u, v, 1/rho, w): source-unit position of a ray, and what the Jacobian needs.
+
+    The lens equation of lens.py for dx, dy relative to the lens, arcsec. Error of X, Y: the series' and
+    float32 rounding, together 3e-7 (theta_e + |theta|) / r_eff.
+    """
     u = r.cos * dx + r.sin * dy
     v = r.cos * dy - r.sin * dx
     a = r.root_q * u
@@ -228,7 +232,9 @@ def _to_source(
 
 @formula
 def _profile(r2: Real, r: Numbers) -> Real:
-    """Sersic brightness at R^2 (source units), smooth inside the core."""
+    """Sersic brightness at R^2 (source units), smooth inside the core; relative error 1e-5 where it is more
+    than exp(-15) of that at r_eff (the exponent's rounding), less light beyond.
+    """
     wing = exp2(r.log2_i0 + r.neg_b_log2e * exp2(r.half_inv_n * log2(r2)))
     core = r.core0 + r2 * (r.core1 + r2 * r.core2)
     return core if r2 < r.core_r2 else wing

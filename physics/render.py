@@ -1,13 +1,13 @@
 """Images of lensed sources as the survey would see them: one system, or columns of them.
 
 Error bounds for effective PSFs of FWHM 0.6 to 2.5" on pixels of 0.262", Moffat beta 2.5 to 4 or Gaussian
-(tests/physics, benchmarks/accuracy.py): flux 5e-4, pixels 1e-3 of the image's peak, magnification 1e-3. What
-was found beyond them, in 0.3 % of systems drawn from everything that is accepted, is in benchmarks/README.md:
-faint images in stamps that hold less than a tenth of the light, pixels to 3e-3. With PSF images the bounds
-hold where the stamp holds most of the light: light more than 16 px beside it is left out.
+(tests/physics, benchmarks/accuracy.py): flux 5e-4, pixels 1e-3 of the image's peak, magnification 1e-3. The
+largest errors found are in benchmarks/README.md. With PSF images the same holds for what the images show of
+the PSF.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -25,10 +25,16 @@ from physics.sersic import Source
 #: the stamp runs into the Fourier period: both are refused.
 MIN_FWHM_PIXELS = 2.0
 MAX_FWHM_STAMPS = 0.25
-#: Integrated again, FINER: a stamp that holds less than LITTLE of the light, to a tolerance in units of what
-#: it holds (at least LEAST), since its errors count against its own flux; and a source magnified more than
-#: MUCH, which lies on a caustic, where the errors of many cells have one sign.
-LITTLE, LEAST, MUCH, FINER = 0.2, 0.003, 25.0, 0.2
+#: Integrated again: a source magnified more than MUCH, which lies on a caustic, where the errors of many
+#: cells have one sign, to CAUSTIC of TOLERANCE; and a stamp that holds less than LITTLE of the light, whose
+#: errors count against its own flux and peak, to FAINT of TOLERANCE times the square of what it holds (at
+#: least LEAST). The grid, whose errors go with the light beside the stamp, may lose GRID of what it else may.
+MUCH, CAUSTIC = 10.0, 0.2
+LITTLE, LEAST, FAINT = 0.4, 0.01, 0.1
+GRID = 0.01
+#: A source with an r_eff (arcsec) beyond BROAD has no bright pixel: its tolerance falls as its brightness
+#: does, down to FAINTEST.
+BROAD, FAINTEST = 0.4, 0.01
 _PIXEL_SCALE_RANGE = (0.01, 2.0)
 _CENTER_RANGE = (-100.0, 100.0)
 
@@ -233,30 +239,46 @@ class _Psfs(NamedTuple):
     betas: np.ndarray
 
 
+#: Renders the rows of a mask, each to its tolerance; the grid may lose this part of what it usually may.
+_Pass = Callable[[np.ndarray, np.ndarray, float], None]
+
+
+def _in_two_passes(render_within: _Pass, systems: _Systems, result: RenderedBatch) -> None:
+    """Render all systems, then those again whose errors weigh more than most (see LITTLE and MUCH)."""
+    n, r_eff = len(systems.lenses), systems.sources[:, 0]
+    tolerances = TOLERANCE * np.clip((BROAD / r_eff) ** 2, FAINTEST, 1.0)
+    render_within(np.ones(n, bool), tolerances, 1.0)
+    share = result.flux_in_stamp.max(axis=1)
+    faint, on_caustic = share < LITTLE, result.magnification > MUCH
+    again = faint | on_caustic
+    if again.any():
+        finer = np.where(faint, FAINT * np.clip(share, LEAST, 1.0) ** 2, CAUSTIC)
+        render_within(again, tolerances * finer, GRID)
+
+
 def _render_images(systems: _Systems, images: np.ndarray) -> RenderedBatch:
     result = systems.empty()
-    g = geometry(systems.n_pix, pixel_psf.STEPS)
-    pixel_psf.render_pixel_rows(
-        *systems[:4],
-        images,
-        g,
-        row_constants(g, systems.pixel_scale),
-        result.image,
-        result.magnification,
-        result.flux_in_stamp,
-    )
+    g = geometry(systems.n_pix, pixel_psf.STEPS, pixel_psf.pad_of(images))
+    constants = row_constants(g, systems.pixel_scale)
+
+    def render_within(chosen: np.ndarray, tolerances: np.ndarray, lost: float) -> None:
+        pixel_psf.render_pixel_rows(
+            np.flatnonzero(chosen), *systems[:4], images, g, constants, tolerances, result.image,
+            result.magnification, result.flux_in_stamp,
+        )  # fmt: skip
+
+    _in_two_passes(render_within, systems, result)
     return result
 
 
 def _render(systems: _Systems, psfs: _Psfs) -> RenderedBatch:
-    n = len(systems.lenses)
     result = systems.empty()
     reach = _reach(systems.lenses, systems.sources, systems.centers) / systems.pixel_scale
-    _render_within(np.ones(n, bool), np.full(n, TOLERANCE), systems, psfs, reach, result)
-    share = result.flux_in_stamp.max(axis=1)
-    again = (share < LITTLE) | (result.magnification > MUCH)
-    finer = FINER * TOLERANCE * np.clip(share, LEAST, 1.0)
-    _render_within(again, finer, systems, psfs, reach, result)
+
+    def render_within(chosen: np.ndarray, tolerances: np.ndarray, lost: float) -> None:
+        _render_within(chosen, tolerances, lost, systems, psfs, reach, result)
+
+    _in_two_passes(render_within, systems, result)
     if psfs.kind == "moffat":
         limit = 0.5 * systems.n_pix + FAR_PAD
         for row in np.flatnonzero(reach > limit).tolist():
@@ -267,25 +289,29 @@ def _render(systems: _Systems, psfs: _Psfs) -> RenderedBatch:
 def _render_within(
     chosen: np.ndarray,
     tolerances: np.ndarray,
+    lost: float,
     systems: _Systems,
     psfs: _Psfs,
     reach: np.ndarray,
     result: RenderedBatch,
 ) -> None:
-    """Render the chosen rows (a mask) into the result, each to its tolerance. reach: `_reach` in pixels."""
+    """Render the chosen rows (a mask) into the result, each to its tolerance.
+
+    lost: part of the usual that the PSF may lose to the grid. reach: `_reach` in pixels.
+    """
     (widths, kind, betas), n_pix, pixel_scale = psfs, systems.n_pix, systems.pixel_scale
     moffat = kind == "moffat"
     for beta in np.unique(betas[chosen]) if moffat else betas[:1]:
         mine = chosen & (betas == beta) if moffat else chosen
         scales = psf.fourier_scale(kind, widths, float(beta))
-        groups = _groups(kind, float(beta), scales / pixel_scale, reach, n_pix)
+        groups = _groups(kind, float(beta), scales / pixel_scale, reach, n_pix, lost * DENSITY_FLOOR)
         for steps, pad in np.unique(groups[mine], axis=0):
             g = geometry(n_pix, int(steps), int(pad))
             wrapped = psf.wrapped_flux(kind, scales, float(beta), g.period * pixel_scale)
             rows = np.flatnonzero(mine & (groups == (steps, pad)).all(axis=1))
             render_rows(
                 rows, *systems[:4], scales, wrapped, kind, float(beta), g, row_constants(g, pixel_scale),
-                tolerances, result.image, result.magnification, result.flux_in_stamp,
+                tolerances, lost, result.image, result.magnification, result.flux_in_stamp,
             )  # fmt: skip
 
 
@@ -310,17 +336,21 @@ def _reach(lenses: np.ndarray, sources: np.ndarray, centers: np.ndarray) -> np.n
     return np.asarray((away + 1.3 * lenses[:, 0]) / (1.0 - lenses[:, 3]))
 
 
-def _groups(kind: str, beta: float, scales: np.ndarray, reach: np.ndarray, n_pix: int) -> np.ndarray:
+def _groups(
+    kind: str, beta: float, scales: np.ndarray, reach: np.ndarray, n_pix: int, floor: float
+) -> np.ndarray:
     """(density, pad) of each row: its sharpest band decides on the one, its broadest on the other, and a
     Moffat's wings fetch the light of images far beside the stamp.
 
-    scales: `psf.fourier_scale` in pixels, [n, band]. reach: `_reach` in pixels.
+    scales: `psf.fourier_scale` in pixels, [n, band]. reach: `_reach` in pixels. floor: see
+    gridding.DENSITY_FLOOR.
     """
-    cutoff = psf.cutoff(kind, beta, DENSITY_FLOOR) / (2.0 * np.pi * scales.min(axis=1))
+    cutoff = psf.cutoff(kind, beta, floor) / (2.0 * np.pi * scales.min(axis=1))
     broadest = scales.max(axis=1)
     pads = np.zeros(len(scales), np.int64)
-    for pad, most_wrapped in reversed(PADS):
-        pads[psf.wrapped_flux(kind, broadest, beta, n_pix + 3.0 * pad) <= most_wrapped] = pad
+    for pad, most_wrapped, beside in reversed(PADS):
+        wrapped = psf.wrapped_flux(kind, broadest, beta, n_pix + 3.0 * pad)
+        pads[(wrapped <= most_wrapped) & (reach < 0.5 * n_pix + beside)] = pad
     if kind == "moffat":
         pads[reach > 0.5 * n_pix] = FAR_PAD
     steps = np.array([density(float(c)) for c in cutoff], dtype=np.int64)

@@ -4,7 +4,7 @@ import galsim
 import numpy as np
 import pytest
 
-from physics import Lens, Psf, Source, caustics, render, render_batch
+from physics import Lens, Psf, Source, caustics, image_positions, point_magnification, render, render_batch
 from tests.physics.oracle import render_oracle
 from tests.physics.sets import MAGNIFICATION_BOUND, SETS, errors, is_ok
 from tests.physics.systems import PIXEL, columns
@@ -97,6 +97,21 @@ def test_unlensed_source_equals_galsim(n_sersic, kind):
     got = render(None, source, psf).image[0]
     assert _worst_pixel(got, truth) < 3e-4
     assert got.sum(dtype=float) == pytest.approx(truth.sum(dtype=float), rel=3e-4)
+
+
+@pytest.mark.parametrize(("x", "y"), [(0.06, -0.09), (0.6, -0.3), (2.5, 1.0)], ids=["four", "two", "one"])
+def test_magnification_is_the_source_planes_mean(x, y):
+    """Of the point magnification over a Gaussian source (n = 1/2), by a product rule in polar coordinates."""
+    r_eff, sigma = 0.01, 0.01 / np.sqrt(2 * np.log(2))
+    nodes, weights = np.polynomial.legendre.leggauss(12)
+    share = 0.5 * (nodes + 1)  # of the source's light within the radius
+    mean = 0.0
+    for radius, weight in zip(sigma * np.sqrt(-2 * np.log1p(-share)), 0.5 * weights, strict=True):
+        for angle in 2 * np.pi * np.arange(8) / 8:
+            images = image_positions(x + radius * np.cos(angle), y + radius * np.sin(angle), LENS)
+            mean += weight / 8 * np.abs(point_magnification(*images, LENS)).sum()
+    source = Source((1.0,), r_eff, 0.5, 1.0, 0.0, x, y)
+    assert render(LENS, source, Psf((1.0,))).magnification == pytest.approx(mean, rel=1e-3)
 
 
 @pytest.mark.parametrize("r_eff", [0.1, 0.3])
