@@ -1,7 +1,7 @@
 """The table of record: speed and accuracy of physics.render_batch and of lenstronomy, on the same systems.
 
     python -m benchmarks.physics [--systems N] [--rate-systems N] [--prototype DIR]
-        [--peers-python PATH] [--json]
+        [--peers-python PATH ...] [--json]
 
 Workload: tests/physics/systems.py, 64x64 pixels, three bands. Speed: injections (a system in three bands)
 per CPU second of one core, all engines in turn within the same run, medians of the turns. Accuracy: the worst
@@ -12,7 +12,7 @@ ours                  another Gaussian PSF for every row and band
 ours_moffat           the same with Moffat PSFs of one beta
 ours_host             one host's Moffat PSF throughout
 prototype             with --prototype DIR: physics_prototype.py
-jaxtronomy_S          with --peers-python PATH: jaxtronomy_worker.py, float32, rays shared
+jaxtronomy_S, caustics_S  with --peers-python PATH ...: benchmarks/peers, float32, rays shared
 lenstronomy_S         its rays and brightness at S x S points a pixel, once for all bands, then a Gaussian
                       filter; the Sersic amplitude is exact
 lenstronomy_S_unshared  the same, rays and brightness again for each band, as one image model a band does
@@ -28,6 +28,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 import physics
-from benchmarks.physics_jaxtronomy import Jaxtronomy, installed
+from benchmarks.physics_peers import PEERS, Peer, installed
 from benchmarks.physics_prototype import load
 from benchmarks.physics_stages import stages
 from physics import DEFAULT_BETA, render_batch
@@ -81,7 +82,7 @@ def _ours(pairs: Pairs, widths: np.ndarray, **options: Any) -> np.ndarray:
     return render_batch(**table, **options).image
 
 
-def engines(prototype: Path | None, peers: str | None) -> dict[str, tuple[Engine, float]]:
+def engines(prototype: Path | None, peers: list[str]) -> dict[str, tuple[Engine, float]]:
     """name -> (images of pairs and widths with Gaussian PSFs, part of the timed systems it is given)."""
     found: dict[str, tuple[Engine, float]] = {
         "ours": (lambda pairs, widths: _ours(pairs, widths, kind="gaussian"), 1.0)
@@ -91,8 +92,9 @@ def engines(prototype: Path | None, peers: str | None) -> dict[str, tuple[Engine
     for s in SUPERSAMPLING:
         found[f"lenstronomy_{s}"] = (_lenstronomy(s), 0.08 / s**2)
         found[f"lenstronomy_{s}_unshared"] = (_unshared(s), 0.08 / s**2)
-        if peers is not None and installed(peers):
-            found[f"jaxtronomy_{s}"] = (Jaxtronomy(peers, s), 0.3 / s)
+        for python in peers:
+            for peer in filter(partial(installed, python), PEERS):
+                found[f"{peer}_{s}"] = (Peer(python, peer, s), 0.3 / s)
     return found
 
 
@@ -114,7 +116,7 @@ def rates(found: dict[str, tuple[Engine, float]], count: int, seed: int) -> dict
             start = time.process_time()
             done = call()
             spent = time.process_time() - start
-            if isinstance(engine := found.get(name, (None,))[0], Jaxtronomy):
+            if isinstance(engine := found.get(name, (None,))[0], Peer):
                 spent = engine.cpu
             if turn > 0:  # the first compiles
                 turns[name].append(done / spent)
@@ -222,7 +224,12 @@ def main() -> None:
     parser.add_argument("--rate-systems", type=int, default=500, help="systems in the timed batch")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--prototype", type=Path, help="folder of the prototype, for its row")
-    parser.add_argument("--peers-python", help="a Python that has jaxtronomy, for its rows")
+    parser.add_argument(
+        "--peers-python",
+        nargs="*",
+        default=[],
+        help="Pythons with jaxtronomy or caustics, for their rows",
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found = engines(options.prototype, options.peers_python)

@@ -1,4 +1,6 @@
-"""The rows of jaxtronomy, which needs packages of its own: `--peers-python PATH` names a Python with it."""
+"""The rows of jaxtronomy and caustics, which need packages of their own: `--peers-python PATH` names a Python
+that has one of them or both; its workers are in benchmarks/peers.
+"""
 
 import subprocess
 import tempfile
@@ -9,24 +11,28 @@ import numpy as np
 
 from tests.physics.lenstronomy_model import lens_model, light_kwargs
 
-_WORKER = Path(__file__).with_name("jaxtronomy_worker.py")
+PEERS = ("jaxtronomy", "caustics")
+_WORKERS = Path(__file__).parent / "peers"
 _SIGMA_OF_FWHM = 1 / 2.3548200450309493
 
 
-def installed(python: str) -> bool:
-    """Whether that Python imports jaxtronomy."""
-    return subprocess.run([python, "-c", "import jaxtronomy"], capture_output=True).returncode == 0
+def installed(python: str, peer: str) -> bool:
+    """Whether that Python imports the peer."""
+    return subprocess.run([python, "-c", f"import {peer}"], capture_output=True).returncode == 0
 
 
-class Jaxtronomy:
+class Peer:
     """images(pairs, widths) by a worker process; `cpu` is the CPU time of the last call, seconds."""
 
-    def __init__(self, python: str, supersampling: int) -> None:
+    def __init__(self, python: str, peer: str, supersampling: int) -> None:
         self.cpu = 0.0
         self._s = supersampling
         self._folder = tempfile.TemporaryDirectory()
         self._worker = subprocess.Popen(
-            [python, str(_WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [python, str(_WORKERS / f"{peer}_worker.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def __call__(self, pairs: Any, widths: np.ndarray) -> np.ndarray:
