@@ -13,7 +13,7 @@ import click
 from cli import exits, output, request
 from cli.workspace import Workspace
 from pipeline.events import ChunkRecord, RunRequest
-from pipeline.progress import Progress
+from pipeline.progress import Progress, say
 from pipeline.store import FolderStore, get_json
 
 
@@ -61,7 +61,7 @@ def _stage(store: FolderStore, asked: RunRequest) -> dict[str, Any]:
     from survey.sources import open_source
 
     planned = plan_run(store, asked)
-    source = open_source(asked.sky)
+    source = open_source(asked.sky, note=say)
     chunks = [ChunkRecord.from_event(event) for event in get_json(store, planned["chunks_key"])]
     tally = Tally(Progress("4b", sum(len(chunk.bricks) for chunk in chunks), "bricks"))
     for chunk in chunks:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
 import click
+
+from pipeline.progress import say
 
 json_option: Callable[[Any], Any] = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object on stdout; everything else on stderr."
 )
 
 
-def note(text: str) -> None:
-    """A line for the person who waits."""
-    print(text, file=sys.stderr, flush=True)
+note = say
 
 
 def emit_json(value: Any) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from survey.errors import BrickError, SurveyError
-from survey.layout import MASK_KIND, brick_files, coadd_folder, coadd_path
+from survey.layout import MASK_KIND, MOST_FILE_BYTES, brick_files, coadd_folder, coadd_path
 from survey.openfile import CoaddFile
 from survey.ranges import RangePlan, Targets, plan_ranges
 from survey.sources import FolderSource, RangesIgnoredError, S3Source, Source, open_source
@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 _CHUNK = 1 << 20
+_MOST_SUMS_BYTES = 1 << 20
+"""A list of sums is not larger: a survey's has about 60 lines of 100 bytes."""
 _WORTH_A_SECOND_TRY = frozenset({"hash_mismatch", "truncated", "corrupt"})
 
 
@@ -125,6 +127,9 @@ def read_sha256sums(path: Path, name: object = None) -> dict[str, str]:
         reason "corrupt" if a line is not of that form.
     """
     sums: dict[str, str] = {}
+    if path.stat().st_size > _MOST_SUMS_BYTES:
+        message = f"{path.stat().st_size:,} bytes are too many for a list of sums; fetch the file again"
+        raise BrickError("corrupt", name or path, message)
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         if not line.strip():
             continue
@@ -155,6 +160,10 @@ def _check_complete(source: Source, brick: str, present: Mapping[str, int]) -> N
         raise BrickError(
             "missing_band", source.address(absent[0]), f"absent: {names}; leave brick {brick} out"
         )
+    for path in wanted:
+        if present[path] > MOST_FILE_BYTES:
+            message = f"{present[path]:,} bytes are more than any file of the survey has; leave the brick out"
+            raise BrickError("corrupt", source.address(path), message)
 
 
 @dataclass

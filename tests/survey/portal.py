@@ -150,6 +150,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send(200, {"Content-Type": "application/octet-stream"}, b"\n" + _PAGE)
         elif fault == "redirect":
             self.send(302, {"Location": self.portal.redirect_to or ""}, b"")
+        elif fault == "endless_redirect":
+            self.send(302, {"Location": self.portal.redirect_to or ""}, b"x" * 65536, "endless")
         elif not path.is_file():
             self.send(404, {"Content-Type": "text/html"}, _PAGE)
         else:
@@ -185,10 +187,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send(self, status: int, headers: dict[str, str], body: bytes, fault: str | None = None) -> None:
         self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+        length = (
+            {"Transfer-Encoding": "chunked"} if fault == "endless" else {"Content-Length": str(len(body))}
+        )
+        for name, value in {**headers, **length}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command == "HEAD":
+            return
+        if fault == "endless":
+            while not self.portal.stop.is_set():  # until the client hangs up
+                self.portal.send(len(body))
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body))
             return
         if fault in ("cut", "stall"):
             body = body[: len(body) // 2]

@@ -151,6 +151,18 @@ def test_a_mirror_in_s3(mirror, bucket, tmp_path):
         source.copy_to("coadd/059/x", tmp_path / "x")
 
 
+def test_ranges_of_two_versions_of_an_object_are_not_mixed(mirror, bucket):
+    path = coadd_path("image", mirror[1], "g")
+    bucket.put_object(Bucket="mirror", Key=path, Body=b"0123456789")
+    source = open_source("s3://mirror", bucket)
+    assert source.read_range(path, 0, 4) == b"0123"
+    bucket.put_object(Bucket="mirror", Key=path, Body=b"abcdefghij")
+    with pytest.raises(TransientError, match=path):
+        source.read_range(path, 4, 8)
+    source.list_brick(mirror[1])
+    assert source.read_range(path, 4, 8) == b"efgh", "begun anew"
+
+
 def test_a_bucket_that_is_not_there_is_final(bucket, tmp_path):
     with pytest.raises(SurveyError, match="s3://other/coadd/059.*check the bucket"):
         open_source("s3://other", bucket).list_brick("0591m305")
