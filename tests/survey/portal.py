@@ -33,6 +33,7 @@ FAULTS = (
 """Ways in which one answer may fail and the next be good."""
 
 Fail = Callable[[str, str, int], str | None]
+_ENDLESS = 1 << 28
 _PAGE = b"<!DOCTYPE html><html><body>The portal is being maintained.</body></html>"
 
 
@@ -196,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         if fault == "endless":
-            while not self.portal.stop.is_set():  # until the client hangs up
+            while self.portal.sent < _ENDLESS:  # or until the client hangs up
                 self.portal.send(len(body))
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body))
             return
