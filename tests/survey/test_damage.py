@@ -329,7 +329,7 @@ def test_whatever_a_card_says_the_file_is_read_or_refused(one, release):
     assert peak < 20 * len(good) + 30_000_000
 
 
-@pytest.mark.parametrize(("width", "tile"), [(40_960, 8192), (8000, 1600)])
+@pytest.mark.parametrize(("width", "tile"), [(40_960, 8192), (20_480, 4096), (8000, 1600)])
 def test_tiles_and_images_larger_than_any_are_refused_by_their_header(width, tile, release):
     """Five tiles across, as in the file: only their size is wrong."""
     content = with_card("ZTILE1", str(tile))(
