@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from survey.errors import CatalogueError
-from survey.hosts import HOST_SCHEMA, HostRules, Tally, checked_hosts, host_batches
+from survey.hosts import HOST_SCHEMA, HostRules, Tally, checked_hosts, host_batches, no_hosts
 
 PART = "part-00000.parquet"
 
@@ -64,7 +64,7 @@ def write_hosts(
             target.parent.mkdir(parents=True)
             pq.write_table(checked_hosts(found, paths), target, compression="zstd")
         if not tally.hosts:
-            raise CatalogueError(f"{paths[0]}: no host in {tally.rows:,} rows of {len(paths)} files; {tally}")
+            raise CatalogueError(no_hosts(paths, tally))
         _put_in_place(scratch / "hosts", folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

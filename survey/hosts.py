@@ -142,6 +142,17 @@ class Tally:
         return "left out: " + ", ".join(f"{name} {count:,}" for name, count in left_out.items())
 
 
+_MENDS = {
+    "other_release": "give --release as the files have it, or leave it out",
+    "not_lrg": "give sweeps of more of the sky",
+    "point_like": "give sweeps of more of the sky",
+    "masked": "give sweeps of more of the sky",
+    "not_owned": "give sweeps of more of the sky, or tractor files of the bricks themselves",
+    "known_lens": "give a smaller --radius, or check the list of lenses",
+}
+"""What to do if a rule leaves out more rows than any other, and all are gone."""
+
+
 def select_hosts(paths: Iterable[str | Path], rules: HostRules | None = None) -> pa.Table:
     """Select hosts from sweep or tractor files, reading a part of a file at a time.
 
@@ -201,6 +212,16 @@ def checked_hosts(found: pa.Table, paths: Sequence[Path]) -> pa.Table:
             )
         previous = (brick, host, source)
     return table.drop_columns(["source"])
+
+
+def no_hosts(paths: Sequence[Path], tally: Tally) -> str:
+    """Say that no row of some files is a host, which rule left most of them out, and the mend."""
+    more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+    if not tally.rows:
+        return f"{paths[0]}{more}: no host, for there is no row; fetch the files again"
+    lost = {name: count for name, count in asdict(tally).items() if name in _MENDS}
+    mend = _MENDS[max(lost, key=lost.__getitem__)]
+    return f"{paths[0]}{more}: no host in {tally.rows:,} rows; {tally}; {mend}"
 
 
 def region_of_brick(brick: Brick) -> int:

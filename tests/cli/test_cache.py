@@ -92,7 +92,12 @@ def test_a_portal_that_is_away_is_exit_1_and_one_line(sky, hosts, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--sky", "http://portal.nersc.gov/dr10/south"), "plain http can be altered on its way"),
+        (
+            ("--sky", "http://portal.nersc.gov/dr10/south"),
+            "--sky http://portal.nersc.gov/dr10/south: plain http",
+        ),
+        (("--sky", "dr11-south"), "or one of synthetic, dr9-north, dr9-south, dr10-south"),
+        (("--sky", "ftp://a/b"), "--sky ftp://a/b: unknown kind of source; give a folder"),
         (("--sky", "https://127.0.0.1:1/dr10/south"), "make a host catalogue with darkhalo hosts"),
         (("--sky", "dr10-south"), "make a host catalogue with darkhalo hosts"),
         (("--staging", "half"), "'half' is not one of 'auto', 'whole', 'ranges'"),
