@@ -191,9 +191,10 @@ class _Fetch:
                 target.unlink()
         return self._by_ranges(relative) or self._whole_or_once_more(relative)
 
-    def _whole_or_once_more(self, relative: str) -> CachedFile:
+    def _whole_or_once_more(self, relative: str, head: bytes = b"") -> CachedFile:
+        """The whole file; of its first bytes, `head` is here already."""
         try:
-            return self._whole(relative)
+            return self._whole(relative, head)
         except BrickError as error:
             if error.reason not in _WORTH_A_SECOND_TRY:
                 raise
@@ -202,10 +203,10 @@ class _Fetch:
         self._read_sums()
         return self._whole(relative)
 
-    def _whole(self, relative: str) -> CachedFile:
+    def _whole(self, relative: str, head: bytes = b"") -> CachedFile:
         part = _part(self.folder / relative)
         try:
-            self.source.copy_to(relative, part)
+            self.source.copy_to(relative, part, head)
             good = self._verified(part, relative, self.source.address(relative))
             part.replace(self.folder / relative)
         finally:
@@ -213,12 +214,14 @@ class _Fetch:
         return _placed(good, self.folder / relative)
 
     def _by_ranges(self, relative: str) -> CachedFile | None:
-        """Some tiles of the file; None if it is to be fetched whole."""
+        """Some tiles of the file, or the whole of it if that is cheaper; None if ranges cannot be had."""
         if self.targets is None:
             return None
         try:
             plan = plan_ranges(self.source, relative, self.present[relative], self.targets)
-            return self._some_tiles(relative, plan) if plan else None
+            if plan is not None and plan.taken:
+                return self._some_tiles(relative, plan)
+            return self._whole_or_once_more(relative, plan.head if plan else b"")
         except RangesIgnoredError:
             self.targets = None  # this server sends whole files only
         except BrickError as error:

@@ -49,8 +49,17 @@ class Source(Protocol):
         """List the relative paths of all source catalogues (tractor files)."""
         ...
 
-    def copy_to(self, relative: str, target: Path) -> None:
+    def copy_to(self, relative: str, target: Path, head: bytes = b"") -> None:
         """Copy one file to a local path.
+
+        Parameters
+        ----------
+        relative : str
+            The file.
+        target : Path
+            Replaced if it is there.
+        head : bytes
+            The file's first bytes, as `read_range` gave them: they are not fetched again over a network.
 
         Raises
         ------
@@ -145,7 +154,7 @@ class FolderSource:
         found = self.folder.glob("tractor/*/tractor-*.fits")
         return {path.relative_to(self.folder).as_posix() for path in found}
 
-    def copy_to(self, relative: str, target: Path) -> None:
+    def copy_to(self, relative: str, target: Path, head: bytes = b"") -> None:
         """Copy one file to a local path (see `Source.copy_to`)."""
         try:
             shutil.copyfile(self.folder / relative, target)
@@ -211,27 +220,37 @@ class S3Source:
         except Exception as error:
             raise self._trouble(error, parent) from error
 
-    def copy_to(self, relative: str, target: Path) -> None:
+    def copy_to(self, relative: str, target: Path, head: bytes = b"") -> None:
         """Copy one file to a local path (see `Source.copy_to`)."""
         try:
-            self.client.download_file(self.bucket, self._key(relative), str(target))
+            if head:
+                with target.open("wb") as file:
+                    file.write(head)
+                    shutil.copyfileobj(self._open(relative, f"bytes={len(head)}-"), file)
+            else:
+                self.client.download_file(self.bucket, self._key(relative), str(target))
         except Exception as error:
             raise self._trouble(error, relative) from error
 
     def read_range(self, relative: str, start: int, stop: int) -> bytes:
         """Read some bytes of a file (see `Source.read_range`)."""
-        known = self._seen.version(relative)
         try:
-            answer = self.client.get_object(
-                Bucket=self.bucket,
-                Key=self._key(relative),
-                Range=f"bytes={start}-{stop - 1}",
-                **({"IfMatch": known.etag} if known else {}),  # type: ignore[arg-type]
-            )
-            self._seen.note(relative, Version(None, answer["ETag"], None))
-            return answer["Body"].read(stop - start)
+            content: bytes = self._open(relative, f"bytes={start}-{stop - 1}").read(stop - start)
+            return content
         except Exception as error:
             raise self._trouble(error, relative) from error
+
+    def _open(self, relative: str, byte_range: str) -> Any:
+        """Some bytes of an object, of the version that was read before."""
+        known = self._seen.version(relative)
+        answer = self.client.get_object(
+            Bucket=self.bucket,
+            Key=self._key(relative),
+            Range=byte_range,
+            **({"IfMatch": known.etag} if known else {}),  # type: ignore[arg-type]
+        )
+        self._seen.note(relative, Version(None, answer["ETag"], None))
+        return answer["Body"]
 
     def address(self, relative: str) -> str:
         """Give the full address of a file."""
@@ -295,11 +314,11 @@ class PortalSource:
             "darkhalo hosts and give it as --hosts"
         )
 
-    def copy_to(self, relative: str, target: Path) -> None:
+    def copy_to(self, relative: str, target: Path, head: bytes = b"") -> None:
         """Copy one file to a local path (see `Source.copy_to`)."""
         try:
             with target.open("wb") as file:
-                self.files.download(relative, file, self._seen.version(relative))
+                self.files.download(relative, file, self._seen.version(relative), head)
         except OSError as error:
             raise _local_trouble(error, target) from error
 

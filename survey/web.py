@@ -142,7 +142,9 @@ class WebFiles:
 
         return self._patiently(relative, ask)
 
-    def download(self, relative: str, target: IO[bytes], expected: Version | None = None) -> Version:
+    def download(
+        self, relative: str, target: IO[bytes], expected: Version | None = None, head: bytes = b""
+    ) -> Version:
         """Bring a whole file, taken up again where a try broke off.
 
         Parameters
@@ -153,6 +155,8 @@ class WebFiles:
             Open for writing; what it holds is replaced.
         expected : Version, optional
             What is known of the file.
+        head : bytes
+            Its first bytes, of the expected version: they are not asked for if the server can tell.
 
         Raises
         ------
@@ -164,6 +168,7 @@ class WebFiles:
             If all tries failed.
         """
         target.truncate(0)
+        target.write(head)
         partial = _Partial(target, expected or Version(None, None, None))
         self._patiently(relative, lambda: self._continue(relative, partial))
         return partial.version

@@ -47,9 +47,9 @@ class Counting(FolderSource):
         super().__init__(folder)
         self.copied = []
 
-    def copy_to(self, relative, target):
+    def copy_to(self, relative, target, head=b""):
         self.copied.append(relative)
-        super().copy_to(relative, target)
+        super().copy_to(relative, target, head)
 
 
 def test_fetching_again_takes_only_what_is_absent_or_bad(mirror, tmp_path):
@@ -67,10 +67,10 @@ def test_an_interrupted_fetch_is_taken_up(mirror, tmp_path):
     folder, brick = mirror
 
     class Interrupted(Counting):
-        def copy_to(self, relative, target):
+        def copy_to(self, relative, target, head=b""):
             if len(self.copied) == 4:
                 raise TransientError("connection reset")
-            super().copy_to(relative, target)
+            super().copy_to(relative, target, head)
 
     with pytest.raises(TransientError):
         fetch_brick(Interrupted(folder), brick, tmp_path)
