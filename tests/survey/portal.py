@@ -18,6 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from survey.web import Manners
+
 FAULTS = (
     "429",  # with Retry-After
     "503",
@@ -31,6 +33,9 @@ FAULTS = (
     "other_range",  # bytes from another place
 )
 """Ways in which one answer may fail and the next be good."""
+
+HASTY = Manners(first_pause=0.001, longest_pause=0.01, stall_timeout=1.0)
+"""Pauses that a test can wait for."""
 
 Fail = Callable[[str, str, int], str | None]
 _ENDLESS = 1 << 28

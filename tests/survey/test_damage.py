@@ -27,8 +27,7 @@ from survey.layout import brick_files, coadd_folder, coadd_path, sha256_path
 from survey.openfile import open_coadd
 from survey.sources import FolderSource, open_source
 from survey.synthetic.codecs import coadd_bytes
-from tests.survey.portal import Portal
-from tests.survey.test_portal import HASTY
+from tests.survey.portal import HASTY, Portal
 
 Change = Callable[[bytes], bytes]
 IMAGE, INVVAR, PSFSIZE, MASK = ("image", "g"), ("invvar", "r"), ("psfsize", "z"), ("maskbits", None)

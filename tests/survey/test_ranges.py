@@ -19,8 +19,7 @@ from survey.ranges import KINDS, Rule, plan_ranges
 from survey.sky import write_sky
 from survey.sources import S3Source, open_source
 from survey.tiles import FIRST_BYTES
-from tests.survey.portal import Portal
-from tests.survey.test_portal import HASTY
+from tests.survey.portal import HASTY, Portal
 
 N_PIX = 64
 EAGER = Rule(request_bytes=1, worth_it=math.inf)
