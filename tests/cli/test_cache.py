@@ -74,6 +74,21 @@ def test_a_brick_that_is_not_there_is_a_finding(sky, hosts, tmp_path):
     assert (row["brick"], row["reason"]) == (gone.name, "not_found")
 
 
+@pytest.mark.parametrize("command", ["cache", "run"])
+def test_a_mistyped_folder_of_a_portal_is_bad_input_and_quarantines_nothing(command, sky, hosts, workspace):
+    with Portal(sky) as portal:
+        answer = darkhalo(
+            command, "debug", "--bricks", 3, "--sky", f"{portal.address}/soth", "--hosts", hosts,
+            "--workspace", workspace,
+        )  # fmt: skip
+    assert answer.code == 2, answer.err
+    line = answer.err.splitlines()[-1]
+    assert line.startswith(
+        f"darkhalo: {portal.address}/soth/coadd/: none of 3 bricks of this run is there; give"
+    )
+    assert not list((workspace / "staged").glob("cache/bricks/*/*-bad.json"))
+
+
 def test_a_portal_that_is_away_is_exit_1_and_one_line(sky, hosts, tmp_path):
     with Portal(sky) as portal:
         portal.retry_after = "7200"
