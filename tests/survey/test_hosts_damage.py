@@ -115,7 +115,7 @@ def test_files_that_are_no_sweeps(sweep, sky, capsys, tmp_path):
     sweep.write_text("<html>Too many requests</html>")
     assert f"{sweep}: not a FITS file" in refused(capsys, tmp_path, sweep)
     sweep.write_bytes(gzip.compress(good))
-    assert f"{sweep}: not a FITS file" in refused(capsys, tmp_path, sweep)
+    assert f"{sweep}: is compressed by gzip; give it unpacked" in refused(capsys, tmp_path, sweep)
     fits.PrimaryHDU(np.zeros((4, 4))).writeto(sweep, overwrite=True)
     assert f"{sweep}: HDU 1 holds no table" in refused(capsys, tmp_path, sweep)
     assert "absent.fits: no such file" in refused(capsys, tmp_path, tmp_path / "absent.fits")
@@ -170,6 +170,12 @@ def test_other_options(sweep, capsys, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("x")
     assert "out: holds something else" in refused(capsys, tmp_path, sweep)
+    for place in ("/", ".", str(sweep)):  # refused before a row is read
+        with pytest.raises(SystemExit) as ended:
+            main(["hosts", str(sweep), "--out", place])
+        said = capsys.readouterr().err
+        assert (ended.value.code, said) == (2, f"darkhalo: {place}: holds something else; "
+                                               "remove it or give another folder\n")  # fmt: skip
     assert (tmp_path / "out" / "mine").read_text() == "x"
 
 
@@ -200,6 +206,12 @@ def test_no_host_at_all_names_the_rule_that_left_most_out(arguments, mend, sweep
     line = refused(capsys, tmp_path, sweep, other, *given)
     assert line.startswith(f"darkhalo: {sweep} and 1 more: no host in ")
     assert mend in line
+
+
+def test_an_empty_folder_is_filled(sweep, capsys, tmp_path):
+    (tmp_path / "out").mkdir()
+    assert run(capsys, tmp_path, sweep)[0] == 0
+    assert list((tmp_path / "out").glob("brick_group=*/part-00000.parquet"))
 
 
 def test_how_many_lenses_were_read_is_said(sweep, capsys, tmp_path):
