@@ -244,10 +244,15 @@ class WebFiles:
                 first, last = 0, (version.size or 0) - 1
                 partial.file.truncate(partial.file.seek(0))
                 have = 0
-            same, partial.version = version.agrees(partial.version), version
-            if not same or first != have or last != (version.size or 0) - 1:
+            before, partial.version = partial.version, version
+            if not version.agrees(before):
                 partial.file.truncate(0)
-                raise Fault(f"the file changed: bytes {first}-{last} of {version.size}, {have} are here")
+                raise Fault(f"another version of the file: {version.size} bytes, before {before.size}")
+            if first != have or last != (version.size or 0) - 1:
+                partial.file.truncate(0)
+                raise Fault(
+                    f"bytes {first}-{last} of {version.size} where the rest from {have} on was asked for"
+                )
             if (version.size or 0) > MOST_FILE_BYTES:
                 raise _too_large(self.address(relative))
             for piece in self._pieces(response, MOST_FILE_BYTES + _PIECE):
