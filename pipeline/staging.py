@@ -152,7 +152,7 @@ def stage_bricks(
 
     if source.connections == 1:
         return {brick: stage(brick) for brick in bricks}
-    return _at_once(stage, bricks, source.connections)
+    return _at_once(stage, bricks, source)
 
 
 def chunk_targets(
@@ -252,7 +252,7 @@ def _entry(file: CachedFile) -> dict[str, Any]:
 
 
 def _at_once(
-    stage: Callable[[str], dict[str, Any]], bricks: tuple[str, ...], workers: int
+    stage: Callable[[str], dict[str, Any]], bricks: tuple[str, ...], source: Source
 ) -> dict[str, dict[str, Any]]:
     """Stage bricks in threads. Those that fail for now do not stop the others, unless they are too many."""
     lost: dict[str, Exception] = {}
@@ -266,10 +266,16 @@ def _at_once(
                 raise
             return {}
 
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(source.connections) as pool:
         running = {pool.submit(careful, brick): brick for brick in bricks}
         try:
             done, _ = wait(running, return_when=FIRST_EXCEPTION)
+            if any(future.exception() for future in done):  # all is over: the others need not wait it out
+                source.stop()
+        except KeyboardInterrupt:
+            source.stop()
+            say("stopping: what was asked for last may take as long as a stall, 30 s")
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
     for future in done:

@@ -90,6 +90,10 @@ class Source(Protocol):
         """Give the full address of a file, for messages."""
         ...
 
+    def stop(self) -> None:
+        """Let waiting end, and no more be asked for."""
+        ...
+
 
 class _Seen:
     """Of which version the files of a brick are, from its listing until it is listed again.
@@ -178,6 +182,9 @@ class FolderSource:
         """Give the full path of a file."""
         return str(self.folder / relative)
 
+    def stop(self) -> None:
+        """Do nothing: a folder is never waited for."""
+
 
 class S3Source:
     """A prefix of an S3 bucket.
@@ -256,6 +263,9 @@ class S3Source:
         """Give the full address of a file."""
         return f"s3://{self.bucket}/{self._key(relative)}"
 
+    def stop(self) -> None:
+        """Do nothing: the client's own patience is short."""
+
     def _key(self, relative: str) -> str:
         return f"{self.prefix}/{relative}" if self.prefix else relative
 
@@ -331,6 +341,10 @@ class PortalSource:
     def address(self, relative: str) -> str:
         """Give the full address of a file."""
         return self.files.address(relative)
+
+    def stop(self) -> None:
+        """Let waiting end, and no more be asked for."""
+        self.files.stop()
 
 
 def open_source(

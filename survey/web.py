@@ -6,16 +6,14 @@ Last-Modified), and that it is no web page. What may pass is tried again with gr
 server's Retry-After is obeyed, by all threads.
 """
 
-import ipaddress
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 from urllib3.exceptions import HTTPError, NameResolutionError, SSLError
@@ -31,10 +29,10 @@ from survey.answers import (
     version_of,
     whole_version,
 )
+from survey.connections import open_pool
 from survey.errors import BrickError, SurveyError, TransientError
 from survey.layout import MOST_FILE_BYTES
 
-USER_AGENT = "dark-halo-scope (staging of Legacy Survey coadds; python-urllib3)"
 T = TypeVar("T")
 Note = Callable[[str], object]
 _PIECE = 1 << 18
@@ -116,16 +114,21 @@ class WebFiles:
         self.manners = manners or Manners()
         self._note = note or (lambda line: None)
         self._ranges: bool | None = None  # whether it serves them; None: not known yet
-        _check_address(address)
         self._not_before = 0.0
         self._lock = threading.Lock()
         self.requests = 0
         self.bytes = 0
-        self._pool = _pool(address, self.manners)
+        self._stopped = threading.Event()
+        limits = urllib3.Timeout(connect=self.manners.connect_timeout, read=self.manners.stall_timeout)
+        self._pool = open_pool(address, self.manners.connections, limits)
 
     def address(self, relative: str) -> str:
         """Give the full address of a file."""
         return self.base + quote(relative)
+
+    def stop(self) -> None:
+        """End pauses and answers that arrive, and ask for nothing more: TransientError in every thread."""
+        self._stopped.set()
 
     def stat(self, relative: str) -> Version | None:
         """Ask for a file's size and version; None if there is no such file.
@@ -272,6 +275,7 @@ class WebFiles:
             count += len(piece)
             if count > most:
                 raise Fault(f"more than the {most:,} bytes that it may have")
+            self._pause(0.0)
             with self._lock:
                 self.bytes += len(piece)
             elapsed = time.monotonic() - started
@@ -298,7 +302,7 @@ class WebFiles:
 
     def _follow(self, method: str, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         for _ in range(1 + _MAX_REDIRECTS):
-            time.sleep(max(0.0, self._not_before - time.monotonic()))
+            self._pause(max(0.0, self._not_before - time.monotonic()))
             with self._lock:
                 self.requests += 1
             response = self._pool.request(
@@ -355,42 +359,13 @@ class WebFiles:
         wait = max(pause, self._not_before - time.monotonic())
         number, last = (pages, manners.page_attempts) if pages == failures else (failures, tries)
         self._note(f"{address}: {error}; try {number + 1} of {last} in {wait:.1f} s")
-        time.sleep(pause)
+        self._pause(pause)
+
+    def _pause(self, seconds: float) -> None:
+        if self._stopped.wait(seconds):
+            raise TransientError(f"{self.base}: stopped")
 
 
 def _too_large(address: str) -> BrickError:
     message = f"more than {MOST_FILE_BYTES:,} bytes, as no file of the survey has; check the address"
     return BrickError("corrupt", address, message)
-
-
-def _pool(address: str, manners: Manners) -> urllib3.PoolManager:
-    """Connections that are kept, through the proxy that the environment names for the host, if any."""
-    settings: dict[str, Any] = {
-        "num_pools": 1,
-        "maxsize": manners.connections,
-        "block": True,
-        "timeout": urllib3.Timeout(connect=manners.connect_timeout, read=manners.stall_timeout),
-        "retries": False,
-        "headers": {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-    }
-    parts = urlsplit(address)
-    proxy = getproxies().get(parts.scheme)
-    if proxy and not _is_loopback(parts.hostname or "") and not proxy_bypass(parts.hostname or ""):
-        return urllib3.ProxyManager(proxy, **settings)
-    return urllib3.PoolManager(**settings)
-
-
-def _check_address(address: str) -> None:
-    parts = urlsplit(address)
-    if not parts.hostname:
-        raise SurveyError(f"{address}: names no host; give https://host/folder")
-    if parts.scheme == "https" or _is_loopback(parts.hostname):
-        return
-    raise SurveyError(f"{address}: plain http can be altered on its way; give https://")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from astropy.io import fits
 
-from pipeline.errors import InputError, StorageConflictError
+from pipeline import staging
+from pipeline.errors import StorageConflictError
 from pipeline.events import CACHE_PHASE, ChunkRecord, RunRequest
 from pipeline.inject import inject_brick
 from pipeline.manifest import manifest_rows
@@ -283,6 +284,29 @@ def test_a_portal_that_is_down_is_not_asked_for_every_brick(world, store):
         assert len({Path(path).parent.name for _, path, _ in portal.seen}) < 10
 
 
+@pytest.mark.parametrize("end", ["403", "interrupt"])
+def test_an_end_does_not_wait_for_the_other_bricks_pauses(end, world, store, monkeypatch):
+    """One brick is refused, or the user stops; for the others the portal is down, and pauses are long."""
+    monkeypatch.setattr(web, "Manners", lambda: real(first_pause=60.0, longest_pause=60.0))
+    if end == "interrupt":
+        monkeypatch.setattr(staging, "wait", interrupt)
+    with Portal(world.folder) as portal:
+        portal.fail_with = lambda method, path, number: (
+            end if end == "403" and world.names[0] in path else "503"
+        )
+        request, chunk = chunk_of(world, store, portal.address, "whole")
+        with pytest.raises(KeyboardInterrupt if end == "interrupt" else SurveyError):
+            cache_chunk(store, request, chunk)
+        assert set(Counter(portal.seen).values()) <= {1}, "no second try"
+
+
+real = web.Manners
+
+
+def interrupt(running, return_when):
+    raise KeyboardInterrupt
+
+
 def test_a_portal_that_refuses_is_bad_input(world, store):
     with Portal(world.folder) as portal:
         portal.fail_with = lambda *_: "403"
@@ -371,22 +395,3 @@ def test_4c_compares_the_cache_with_the_record(world, store):
     tasks = [t for t in read(world.manifest, MANIFEST, "m").to_pylist() if t["brickname"] == name][:2]
     result = inject_brick(store, name, bricks[name], tasks, TIER)
     assert [row["quarantine_reason"] for row in result.metrics] == ["hash_mismatch"] * 2
-
-
-def test_keys_tell_sources_and_targets_apart():
-    keys = {
-        cached_brick_key(source, brick, targets)
-        for source in ("https://a/dr9/south", "https://a/dr9/north")
-        for brick in ("0001p000", "0002p000")
-        for targets in ("whole", "bad", "x", "y")
-    }
-    assert len(keys) == 16
-    assert cached_brick_key("https://a/", "b", "bad") == cached_brick_key("https://a", "b", "bad")
-
-
-def test_an_unknown_way_of_staging_is_named():
-    event = RunRequest("debug", "a", "h", "s3://b").to_event()
-    assert RunRequest.from_event(json.loads(json.dumps(event))).staging is None
-    assert RunRequest.from_event({**event, "staging": "whole"}).staging == "whole"
-    with pytest.raises(InputError, match="staging is 'half'; give auto, whole, ranges"):
-        RunRequest.from_event({**event, "staging": "half"})

@@ -1,6 +1,8 @@
 """What a portal that fails costs, says and cannot do: lines for every try, and bounds on what it sends."""
 
 import re
+import threading
+import time
 
 import pytest
 
@@ -34,7 +36,7 @@ def test_a_line_for_every_try_says_what_why_and_when_next(release, portal):
 def test_a_host_that_has_no_name_is_given_up_soon(monkeypatch):
     """Without a network every name is unknown; with one, this is (RFC 2606)."""
     said: list[str] = []
-    monkeypatch.setattr("survey.web.getproxies", dict)
+    monkeypatch.setattr("survey.connections.getproxies", dict)
     source = open_source("https://portal.invalid/dr10/south", manners=HASTY, note=said.append)
     with pytest.raises(TransientError, match="3 tries failed.*; check the address and the network"):
         source.list_brick("0001p020")
@@ -120,3 +122,26 @@ def test_what_is_remembered_of_files_is_bounded_and_begins_anew_with_a_listing(r
         other.write_bytes(b"0123")
         assert source.read_range(other.relative_to(folder).as_posix(), 0, 2) == b"01"
     assert source.read_range(path, 0, 1000) == (folder / path).read_bytes()[:1000], "the first is forgotten"
+
+
+def test_who_stops_waits_neither_for_pauses_nor_for_the_rest(release, portal, tmp_path):
+    source = open_source(portal.address, manners=Manners(first_pause=60.0, longest_pause=60.0))
+    portal.fail_with = lambda method, path, number: "503" if "image" in path else "endless"
+    ended = []
+
+    def copy(kind: str) -> None:
+        try:
+            source.copy_to(coadd_path(kind, release[1], "r"), tmp_path / kind)
+        except TransientError as error:
+            ended.append(str(error))
+
+    threads = [threading.Thread(target=copy, args=(kind,)) for kind in ("image", "invvar")]
+    for thread in threads:
+        thread.start()
+    while portal.sent < 1_000_000 or len(portal.seen) < 2:
+        time.sleep(0.01)
+    source.stop()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert ended == [f"{portal.address}/: stopped"] * 2
