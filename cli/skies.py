@@ -69,7 +69,7 @@ def address_of(sky: str, tier: Tier, workspace: Workspace, brick_pixels: int) ->
             raise InputError(f"--sky {error}") from error
         return sky
     folder = Path(sky)
-    if not folder.is_dir():
+    if not sky or not folder.is_dir():
         names = ", ".join((SYNTHETIC, *RELEASES))
         raise InputError(
             f"--sky {sky}: no such folder; give a folder in the survey's layout, s3://bucket/prefix, "

@@ -8,7 +8,8 @@ import time
 
 def say(line: str) -> None:
     """A line for the person who waits."""
-    print(line, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{line}\n")  # in one piece: threads say such lines too
+    sys.stderr.flush()
 
 
 class Progress:

@@ -47,6 +47,9 @@ def open_pool(address: str, connections: int, timeout: urllib3.Timeout) -> urlli
 
 def _check_address(address: str) -> None:
     parts = urlsplit(address)
+    if parts.username or parts.password or parts.query or parts.fragment:  # not repeated: it may be a secret
+        host = f"{parts.scheme}://{parts.hostname}"
+        raise SurveyError(f"{host}: give the address without a name, password, ? or #: https://host/folder")
     if not parts.hostname:
         raise SurveyError(f"{address}: names no host; give https://host/folder")
     if parts.scheme == "https" or _is_loopback(parts.hostname):

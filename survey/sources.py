@@ -372,7 +372,13 @@ def open_source(
     SurveyError
         If the address is of no kind this version reads, or the folder does not exist.
     """
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError as error:
+        raise SurveyError(f"{address}: {error}; give https://host/folder") from error
+    if parts.scheme == "s3" and not parts.netloc:
+        raise SurveyError(f"{address}: names no bucket; give s3://bucket/prefix")
     if parts.scheme == "s3":
         return S3Source(parts.netloc, parts.path, client or _default_client())
     if parts.scheme == "file":
