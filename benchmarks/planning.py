@@ -104,7 +104,7 @@ def plan_once(catalogue: str, folder: str, n_bricks: int, workers: int, batch: i
         "rows_by_split": plan["rows_by_split"],
         "chunks": plan["n_chunks"],
         "chunk_seconds": plan["chunk_seconds"],
-        "hosts_near_another_split": plan["hosts_near_another_split"],
+        "hosts_near_another_split": plan["hosts_left_out"]["near_another_split"],
     }
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.right_source import RightSource
 from pipeline.staging import Tally, cache_brick, stage_bricks
 from pipeline.store import FolderStore
 from survey.cache import FolderSource, fetch_brick
@@ -129,7 +130,8 @@ def _staged(
     for tries in range(1, 10):
         try:
             source = open_source(sky, manners=MANNERS)
-            return stage_bricks(store, source, sky, tuple(bricks), targets.get, Tally()), tries
+            right = RightSource(source, lambda: bricks)
+            return stage_bricks(store, source, sky, tuple(bricks), targets.get, Tally(), right), tries
         except TransientError as error:
             print(f"started again: {error}", file=sys.stderr)
     raise SystemExit("nine starts were not enough")

@@ -13,7 +13,7 @@ import click
 from cli import exits, output, request
 from cli.workspace import Workspace
 from pipeline.events import ChunkRecord, RunRequest
-from pipeline.progress import Progress
+from pipeline.progress import Progress, say
 from pipeline.store import FolderStore, get_json
 
 
@@ -33,6 +33,8 @@ def cache(
     cached stays, and only the rest is fetched. A brick that cannot be used is listed with its reason, and
     asked for again by this command alone.
     """
+    from pipeline.manifest import plan_run
+
     started = time.monotonic()
     where = Workspace(workspace)
     store = FolderStore(where.staged)
@@ -40,11 +42,14 @@ def cache(
     with request.prepare(chosen, sky, brick_pixels, hosts, where) as prepared:
         asked = _named(prepared.request(None, "", staging))
         store.publish_file(asked.hosts_key, prepared.catalogue)
-    result = {"tier": asked.tier, "sky": asked.sky, **_stage(store, asked)}
+    planned = plan_run(store, asked)
+    result = {"tier": asked.tier, "sky": asked.sky, **_stage(store, asked, planned["chunks_key"])}
+    result |= {name: planned[name] for name in ("n_hosts", "hosts_of_the_catalogue", "hosts_left_out")}
     result |= {"seconds": round(time.monotonic() - started, 1), "folder": str(where.staged.resolve())}
     if as_json:
         output.emit_json(result)
     else:
+        output.print_hosts(planned)
         _print(result)
     return exits.DONE
 
@@ -55,14 +60,12 @@ def _named(asked: RunRequest) -> RunRequest:
     return replace(asked, run_id=f"{asked.run_id}-{own}")
 
 
-def _stage(store: FolderStore, asked: RunRequest) -> dict[str, Any]:
-    from pipeline.manifest import plan_run
+def _stage(store: FolderStore, asked: RunRequest, chunks_key: str) -> dict[str, Any]:
     from pipeline.staging import Tally, stage_chunk
     from survey.sources import open_source
 
-    planned = plan_run(store, asked)
-    source = open_source(asked.sky)
-    chunks = [ChunkRecord.from_event(event) for event in get_json(store, planned["chunks_key"])]
+    source = open_source(asked.sky, note=say)
+    chunks = [ChunkRecord.from_event(event) for event in get_json(store, chunks_key)]
     tally = Tally(Progress("4b", sum(len(chunk.bricks) for chunk in chunks), "bricks"))
     for chunk in chunks:
         stage_chunk(store, source, asked, chunk, tally, retry_bad=True)

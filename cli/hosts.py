@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -9,6 +10,21 @@ from pathlib import Path
 import click
 
 from cli import exits, output
+
+
+class Arcsec(click.ParamType):
+    """A radius on the sky."""
+
+    name = "arcsec"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            radius = float(str(value))
+        except ValueError:
+            radius = math.nan
+        if not 0 < radius <= 3600:
+            raise click.UsageError(f"--radius {value}: give arcsec, above 0 and up to 3600, as --radius 12")
+        return radius
 
 
 @click.command()
@@ -24,10 +40,10 @@ from cli import exits, output
 )  # fmt: skip
 @click.option(
     "--known-lenses", type=click.Path(path_type=Path),
-    help="CSV with columns ra and dec (degrees): galaxies near one of these are no hosts.",
+    help="CSV whose first line names ra and dec (degrees): galaxies near one of these are no hosts.",
 )  # fmt: skip
 @click.option(
-    "--radius", type=float, default=12.0, show_default=True,
+    "--radius", type=Arcsec(), default=12.0, show_default=True,
     help="How near, arcsec. 12 keeps a lens off every pixel of a 64-pixel stamp; give 19 for 101 pixels.",
 )  # fmt: skip
 @output.json_option
@@ -43,15 +59,14 @@ def hosts(
     """
     from astropy.utils.exceptions import AstropyWarning
 
-    from pipeline.errors import InputError
     from pipeline.progress import Progress
     from survey.host_files import write_hosts
     from survey.hosts import HostRules
     from survey.known_lenses import read_known_lenses
 
-    if not 0 < radius <= 3600:
-        raise InputError(f"--radius {radius:g}: give 0 to 3600 arcsec, not 0")
     lenses = None if known_lenses is None else read_known_lenses(known_lenses, radius)
+    if lenses is not None:
+        output.note(f"hosts: {len(lenses):,} known lenses in {known_lenses}, {radius:g} arcsec around each")
     files = _files_of(sweeps)
     progress = Progress("hosts", len(files), "files")
     with warnings.catch_warnings():
@@ -60,7 +75,8 @@ def hosts(
             files, out, HostRules(releases=releases, lenses=lenses), progress=progress.advance
         )
     if as_json:
-        output.emit_json({"folder": str(out.resolve()), "files": len(files), **asdict(tally)})
+        found = {"known_lenses": None if lenses is None else len(lenses), **asdict(tally)}
+        output.emit_json({"folder": str(out.resolve()), "files": len(files), **found})
     else:
         print(f"{tally.hosts:,} hosts of {tally.rows:,} rows in {len(files):,} files: {out.resolve()}")
         print(tally)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cli.exits import ExecutionFailedError
+from cli.exits import BAD_INPUT, ExecutionFailedError
 from cli.output import note
 from cli.workspace import Workspace
 from local_cloud import LocalCloud, synthesize
@@ -23,6 +23,7 @@ from report import write_review
 
 STACK = "DarkHaloScope"
 _POLL = 0.2  # seconds
+_TASK_ERROR = "error: "  # how `fargate.main` begins the line that goes with exit code 2
 _COUNTED = (METRICS.name, STAMPS.name)
 _PASSED_ON = ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")  # where compiled kernels are kept
 
@@ -98,18 +99,22 @@ def _execute(
             chunks.look()
         time.sleep(_POLL)
     if answer["status"] != "SUCCEEDED":
-        _raise_bad_input(answer.get("error", ""), answer.get("cause", ""))
+        task = _failed_task(cloud)
+        _raise_bad_input(answer.get("error", ""), answer.get("cause", ""), task)
+        said_last = f"; a task exited with {task[0]}: {task[1]}" if task else ""
         raise ExecutionFailedError(
             f"execution {request.run_id} {answer['status']}: {answer.get('error')}: {answer.get('cause')}"
-            f"{_failed_task(cloud)}; logs of tasks and Lambdas: {cloud.logs}"
+            f"{said_last}; logs of tasks and Lambdas: {cloud.logs}"
         )
     return json.loads(answer["output"]), states
 
 
-def _raise_bad_input(error: str, cause: str) -> None:
-    """InputError with the one line that a Lambda said, if what it met was bad input."""
+def _raise_bad_input(error: str, cause: str, task: tuple[int, str] | None) -> None:
+    """InputError with the one line that a Lambda or a task said, if what it met was bad input."""
     if error in ("InputError", "StorageConflictError"):
         raise InputError(json.loads(cause)["errorMessage"])
+    if task is not None and task[0] == BAD_INPUT and _TASK_ERROR in task[1]:
+        raise InputError(task[1].rpartition(_TASK_ERROR)[2].strip())
 
 
 class _ChunkProgress:
@@ -143,15 +148,15 @@ def _peak_memory_mb() -> dict[str, int]:
     return {name: resource.getrusage(kind).ru_maxrss // unit for name, kind in who.items()}
 
 
-def _failed_task(cloud: LocalCloud) -> str:
-    """The end of what a failed task said, if one failed."""
+def _failed_task(cloud: LocalCloud) -> tuple[int, str] | None:
+    """Exit code of a failed task and the end of what it said, if one failed."""
     ecs, cluster = cloud.client("ecs"), cloud.outputs["ClusterName"]
     stopped = ecs.list_tasks(cluster=cluster, desiredStatus="STOPPED")["taskArns"]
     for task in ecs.describe_tasks(cluster=cluster, tasks=stopped)["tasks"] if stopped else []:
         for container in task["containers"]:
             if container.get("exitCode"):
-                return f"; a task exited with {container['exitCode']}: {container.get('reason', '')}"
-    return ""
+                return container["exitCode"], container.get("reason", "")
+    return None
 
 
 def _states(client: Any, arn: str) -> dict[str, float]:

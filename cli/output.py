@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from typing import Any, TextIO
 
 import click
+
+from pipeline.progress import say
 
 json_option: Callable[[Any], Any] = click.option(
     "--json", "as_json", is_flag=True, help="One JSON object on stdout; everything else on stderr."
 )
 
 
-def note(text: str) -> None:
-    """A line for the person who waits."""
-    print(text, file=sys.stderr, flush=True)
+note = say
 
 
 def emit_json(value: Any) -> None:
     print(json.dumps(value, indent=1, allow_nan=False))
+
+
+def print_hosts(planned: dict[str, Any]) -> None:
+    """How many of a catalogue's hosts a plan takes, and why not the others. planned: as in plan.json."""
+    per_split, per_brick = (planned["tier"]["hosts"][share] for share in ("per_split", "per_brick"))
+    share = f"{per_split:,} hosts of each split" if per_split else f"{per_brick or 'all'} hosts of a brick"
+    taken = f"{planned['n_bricks']:,} of {planned['bricks_of_the_catalogue']:,}"
+    guard = planned["tier"]["splits"]["guard_arcsec"]
+    why = {
+        "in_bricks_with_too_few": f"in bricks with fewer than {per_brick}",
+        "in_bricks_not_taken": f"in bricks that the tier does not take: it takes {taken}; see --bricks",
+        "near_another_split": f"within {guard:g} arcsec of a brick of another split",
+        "over_the_tiers_share": f"over the tier's share of {share}",
+    }
+    print(f"hosts          {planned['n_hosts']:,} of {planned['hosts_of_the_catalogue']:,}")
+    for reason, count in planned["hosts_left_out"].items():
+        if count:
+            print(f"  left out     {count:,} {why[reason]}")
 
 
 def print_checks(checks: list[dict[str, Any]], stream: TextIO) -> None:

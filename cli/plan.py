@@ -41,7 +41,8 @@ def plan(
 
 
 def _print(planned: dict[str, Any]) -> None:
-    for key in ("n_bricks", "n_hosts", "expected_rows", "n_chunks", "config_hash", "folder"):
+    output.print_hosts(planned)
+    for key in ("n_bricks", "expected_rows", "n_chunks", "config_hash", "folder"):
         print(f"{key:<14} {planned[key]}")
     print("\nrows")
     for split, kinds in planned["rows_by_kind"].items():

@@ -17,6 +17,7 @@ from pipeline.errors import InputError
 from pipeline.parquet import to_bytes
 from pipeline.progress import Progress
 from pipeline.tier import Tier
+from survey.errors import SurveyError
 from survey.host_files import hosts_by_group
 from survey.hosts import select_hosts
 from survey.layout import RELEASES
@@ -62,11 +63,18 @@ def address_of(sky: str, tier: Tier, workspace: Workspace, brick_pixels: int) ->
         return synthesize_sky(folder, tier.n_bricks, brick_pixels).resolve().as_uri()
     sky = RELEASES.get(sky, sky)
     if "://" in sky:
-        open_source(sky)  # refuses an address that nothing can be read from
+        try:
+            open_source(sky)  # refuses an address that nothing can be read from
+        except SurveyError as error:
+            raise InputError(f"--sky {error}") from error
         return sky
     folder = Path(sky)
-    if not folder.is_dir():
-        raise InputError(f"--sky {sky}: no such folder; give a folder or bucket in the survey's layout")
+    if not sky or not folder.is_dir():
+        names = ", ".join((SYNTHETIC, *RELEASES))
+        raise InputError(
+            f"--sky {sky}: no such folder; give a folder in the survey's layout, s3://bucket/prefix, "
+            f"https://host/folder, or one of {names}"
+        )
     return folder.resolve().as_uri()
 
 

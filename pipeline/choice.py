@@ -45,6 +45,19 @@ def choose(index: HostIndex, tier: Tier, name: str) -> Choice:
     return _by_brick(index, tier, drawn, name)
 
 
+def hosts_left_out(index: HostIndex, choice: Choice, tier: Tier) -> dict[str, int]:
+    """Hosts of the catalogue that carry no task, by the reason; with `n_hosts` they are all of them."""
+    other = choice.splits == NO_SPLIT
+    short = other & (index.counts < max(tier.hosts.per_brick, 1))
+    lost = {
+        "in_bricks_with_too_few": int(index.counts[short].sum()),
+        "in_bricks_not_taken": int(index.counts[other & ~short].sum()),
+        "near_another_split": choice.left_out,
+    }
+    rest = int(index.counts.sum()) - choice.n_hosts - sum(lost.values())
+    return {**lost, "over_the_tiers_share": rest}
+
+
 def _bricks_in_order(index: HostIndex, tier: Tier) -> NDArray[np.int64]:
     """Bricks in the order in which they are drawn: by the hash of their names."""
     places = [order(tier.seed, brick.name) for brick in index.bricks]

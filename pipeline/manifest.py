@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from pipeline.choice import UNUSED, Choice, choose
+from pipeline.choice import UNUSED, Choice, choose, hosts_left_out
 from pipeline.chunking import Chunk, cut
 from pipeline.code_version import code_version
 from pipeline.contracts import check_rows
@@ -177,7 +177,8 @@ def _plan(
         "n_bricks": len({piece.brick for chunk in chunks for piece in chunk.pieces}),
         "expected_rows": rows,
         "rows_by_split": {s: sum(chunk.tasks for chunk in chunks if chunk.split == s) for s in SPLITS},
-        "hosts_near_another_split": choice.left_out,
+        "hosts_of_the_catalogue": int(index.counts.sum()),
+        "hosts_left_out": hosts_left_out(index, choice, tier),
         "bricks_of_the_catalogue": len(index.bricks),
         "chunk_seconds": {
             "target": tier.task_seconds,

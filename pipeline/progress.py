@@ -6,6 +6,12 @@ import sys
 import time
 
 
+def say(line: str) -> None:
+    """A line for the person who waits."""
+    sys.stderr.write(f"{line}\n")  # in one piece: threads say such lines too
+    sys.stderr.flush()
+
+
 class Progress:
     """Counts units of work towards a total; prints at most one line every `every` seconds, and the last."""
 
@@ -22,9 +28,7 @@ class Progress:
             self._printed = now
             rate = self.done / max(now - self._start, 1e-9)
             left = (self.total - self.done) / rate if rate else float("inf")
-            print(
+            say(
                 f"{self.label}: {self.done:,} of {self.total:,} {self.unit}, "
-                f"{rate:,.1f}/s, {left:.0f} s left{note and ', '}{note}",
-                file=sys.stderr,
-                flush=True,
+                f"{rate:,.1f}/s, {left:.0f} s left{note and ', '}{note}"
             )

@@ -6,8 +6,10 @@ the files: they live in the path (`pipeline.storage`) and in the catalogue.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from survey.host_columns import HOST_COLUMNS
 
 DATABASE = "darkhalo"
 BANDS = ("g", "r", "z")
@@ -267,36 +269,14 @@ BY_NAME = {table.name: table for table in TABLES}
 HOSTS = Table(
     "hosts",
     "Galaxies to inject on: one row a host, sorted by brickname and host_id.",
-    (
-        Column("host_id", "string", "<release>-<brickid>-<objid>"),
-        Column("brickname", "string", "the brick that owns the host"),
-        Column("ra", "double", "right ascension", "deg", low=0, high=360),
-        Column("dec", "double", "declination", "deg", low=-90, high=90),
-        Column("region_id", "bigint", "HEALPix pixel (nside 64, nested) of the brick's centre",
-           low=0, high=49_151),
-        *_per_band("mag_{b}", "double", "AB magnitude in {b}, extinction-corrected; NULL if flux <= 0", "mag",
-                   nullable=True, low=5, high=35),
-        Column("flux_g_nmgy", "double", "flux in g as observed; faint red hosts may be negative", "nmgy"),
-        Column("flux_r_nmgy", "double", "flux in r as observed: magnitude 5 to 30", "nmgy",
-               low=1e-3, high=1e7),
-        Column("flux_z_nmgy", "double", "flux in z as observed", "nmgy", low=1e-3),
-        *_per_band("psfsize_{b}_arcsec", "double", "the catalogue's psfsize in {b}; NULL before DR9",
-                   "arcsec", nullable=True, low=0),
-        *_per_band("psfdepth_{b}", "double", "inverse variance of a point source in {b}", "1/nmgy^2",
-                   nullable=True, low=0),
-    ),
+    tuple(Column(*column[:-1]) for column in HOST_COLUMNS if column.use == "needed"),
     partition_keys=(),
-)  # fmt: skip
+)
 
-# Of the same catalogue: what the prior ties the mass to, where it is there.
+# Of the same catalogue: what the prior ties the mass to. A column that is not there is NULL.
 HOST_SHAPES = Table(
     "host_shapes",
     "Columns that a host catalogue may have: the shape of the host's light, as in the survey's catalogues.",
-    (
-        Column("shape_e1", "double", "ellipticity (1 - q)/(1 + q) times cos 2 PA, PA east of north",
-               nullable=True, low=-1, high=1),
-        Column("shape_e2", "double", "ellipticity (1 - q)/(1 + q) times sin 2 PA", nullable=True,
-               low=-1, high=1),
-    ),
+    tuple(replace(Column(*column[:-1]), nullable=True) for column in HOST_COLUMNS if column.use == "used"),
     partition_keys=(),
-)  # fmt: skip
+)

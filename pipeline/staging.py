@@ -21,10 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.errors import StorageConflictError
 from pipeline.events import CACHE_PHASE, ChunkRecord, RunRequest
 from pipeline.manifest import tier_of
 from pipeline.parquet import read
-from pipeline.progress import Progress
+from pipeline.progress import Progress, say
+from pipeline.right_source import RightSource
 from pipeline.schema import MANIFEST
 from pipeline.storage import cache_key, cached_brick_key
 from pipeline.store import Store, get_json, publish_json
@@ -41,12 +43,12 @@ _RULES = {"whole": None, "ranges": Rule(worth_it=1.0), "auto": Rule()}
 def cache_chunk(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[str, Any]:
     """Cache the bricks of a chunk and write the receipt; counts.
 
-    SurveyError if the source itself is not there or refuses; TransientError if bricks could not be fetched
-    for now: what was cached stays, and another try goes on from there.
+    SurveyError if the source itself is not there, refuses, or has no brick of the run; TransientError if
+    bricks could not be fetched for now: what was cached stays, and another try goes on from there.
     """
     progress = Progress(f"4b {chunk.chunk_id}", len(chunk.bricks), "bricks")
     tally = Tally(progress)
-    bricks = stage_chunk(store, open_source(request.sky), request, chunk, tally)
+    bricks = stage_chunk(store, open_source(request.sky, note=say), request, chunk, tally)
     publish_json(store, request.layout.receipt(CACHE_PHASE, chunk.chunk_id), {"bricks": bricks})
     return tally.counts()
 
@@ -111,7 +113,14 @@ def stage_chunk(
 ) -> dict[str, dict[str, Any]]:
     """Cache the bricks of a chunk; their records by name. Raises as `cache_chunk`."""
     targets = chunk_targets(store, request, chunk, source.remote)
-    return stage_bricks(store, source, request.sky, chunk.bricks, targets, tally, retry_bad)
+    right = RightSource(source, lambda: bricks_of_run(store, request))
+    return stage_bricks(store, source, request.sky, chunk.bricks, targets, tally, right, retry_bad)
+
+
+def bricks_of_run(store: Store, request: RunRequest) -> list[str]:
+    """The names of all bricks of a planned run."""
+    chunks = (ChunkRecord.from_event(event) for event in get_json(store, request.layout.chunks))
+    return list(dict.fromkeys(brick for chunk in chunks for brick in chunk.bricks))
 
 
 def stage_bricks(
@@ -121,22 +130,29 @@ def stage_bricks(
     bricks: tuple[str, ...],
     targets: Callable[[str], Targets | None],
     tally: Tally,
+    right: RightSource,
     retry_bad: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """Cache bricks, as many at once as the source bears; their records by name.
 
     sky: the source's address, by which records are kept; targets: brick -> the stamps to be cut from it, None
-    for whole files; retry_bad: ask again for bricks that could not be used. Raises as `cache_chunk`.
+    for whole files; right: refuses a source that has no brick of the run; retry_bad: ask again for bricks
+    that could not be used. Raises as `cache_chunk`.
     """
 
     def stage(brick: str) -> dict[str, Any]:
-        record, reused = cached_brick(store, source, brick, sky, targets(brick), retry_bad)
-        tally.add(brick, record, reused)
+        own = targets(brick)
+        pinned = pinned_record(store, brick, sky, own, retry_bad) if source.remote else None
+        record = pinned or cache_brick(store, source, brick, own)
+        if pinned is None:
+            right.check(record)
+            record = _pin(store, brick, sky, own, record) if source.remote else record
+        tally.add(brick, record, reused=pinned is not None)
         return record
 
     if source.connections == 1:
         return {brick: stage(brick) for brick in bricks}
-    return _at_once(stage, bricks, source.connections)
+    return _at_once(stage, bricks, source)
 
 
 def chunk_targets(
@@ -159,35 +175,63 @@ def chunk_targets(
     return lambda brick: Targets(tuple(sorted(positions[brick])), n_pix, rule)
 
 
-def cached_brick(
-    store: Store, source: Source, brick: str, sky: str, targets: Targets | None, retry_bad: bool
-) -> tuple[dict[str, Any], bool]:
-    """The record of a brick (see `cache_brick`), and whether it was there before."""
-    if not source.remote:
-        return cache_brick(store, source, brick, targets), False
-    own = "whole" if targets is None else _described(targets)
-    for part in dict.fromkeys(("whole", own) if retry_bad else ("whole", own, "bad")):
-        record = _complete_record(store, cached_brick_key(sky, brick, part))
-        if record is not None:
-            return record, True
-    record = cache_brick(store, source, brick, targets)
-    key = cached_brick_key(sky, brick, _part_of(record, own))
-    # A page of maintenance says nothing of the brick; and of two findings the first stays.
-    if "files" in record or (record["reason"] != "web_page" and not store.exists(key)):
+def pinned_record(
+    store: Store, brick: str, sky: str, targets: Targets | None, retry_bad: bool
+) -> dict[str, Any] | None:
+    """The record of a brick that the cache holds (see `cache_brick`), if there is one to go by."""
+    for part in dict.fromkeys(("whole", _described(targets))):
+        record = _record(store, cached_brick_key(sky, brick, part))
+        if record is not None and _complete(store, record):
+            return record
+    bad = cached_brick_key(sky, brick, "bad")
+    # A brick that was bad and of which files were cached since, for whatever stamps, was mended.
+    mended = any(info.key != bad for info in store.list(bad.removesuffix("bad.json")))
+    return None if retry_bad or mended else _record(store, bad)
+
+
+def _pin(
+    store: Store, brick: str, sky: str, targets: Targets | None, record: dict[str, Any]
+) -> dict[str, Any]:
+    """Write the record of a brick that was fetched; the one that stands. StorageConflictError for another."""
+    if "reason" in record:
+        key = cached_brick_key(sky, brick, "bad")
+        # A page of maintenance says nothing of the brick; and of two findings the first stays.
+        if record["reason"] != "web_page" and not store.exists(key):
+            publish_json(store, key, record)
+        return record
+    some = any(file["verified"] == "tiles" for file in record["files"].values())
+    key = cached_brick_key(sky, brick, _described(targets) if some else "whole")
+    there = _record(store, key)
+    if there is None:
         publish_json(store, key, record)
-    return record, False
+        return record
+    if _hashes(there) != _hashes(record):
+        raise StorageConflictError(
+            f"{store.uri(key)}: pins files of brick {brick} of which one is lost from the cache, and the "
+            "source has other ones now; put the lost file back, or remove this record to take the new brick"
+        )
+    return there
 
 
-def _described(targets: Targets) -> str:
+def _record(store: Store, key: str) -> dict[str, Any] | None:
+    return dict(get_json(store, key)) if store.exists(key) else None
+
+
+def _complete(store: Store, record: dict[str, Any]) -> bool:
+    """Whether all files of a record are in the cache."""
+    return all(store.exists(cache_key(path, sha256)) for path, sha256 in _hashes(record).items())
+
+
+def _hashes(record: dict[str, Any]) -> dict[str, str]:
+    return {path: file["sha256"] for path, file in record["files"].items()}
+
+
+def _described(targets: Targets | None) -> str:
+    """Which files of a brick are fetched: "whole", or what some of its tiles are fetched for."""
+    if targets is None:
+        return "whole"
     rule = targets.rule
     return json.dumps([targets.positions, targets.n_pix, rule.request_bytes, rule.worth_it])
-
-
-def _part_of(record: dict[str, Any], targets: str) -> str:
-    if "reason" in record:
-        return "bad"
-    some = any(file["verified"] == "tiles" for file in record["files"].values())
-    return targets if some else "whole"
 
 
 def cache_brick(store: Store, source: Source, brick: str, targets: Targets | None = None) -> dict[str, Any]:
@@ -207,18 +251,8 @@ def _entry(file: CachedFile) -> dict[str, Any]:
     return {name: getattr(file, name) for name in names}
 
 
-def _complete_record(store: Store, key: str) -> dict[str, Any] | None:
-    """A brick's record if there is one and all its files are in the cache."""
-    if not store.exists(key):
-        return None
-    record: dict[str, Any] = get_json(store, key)
-    files = record.get("files", {})
-    held = (store.exists(cache_key(path, file["sha256"])) for path, file in files.items())
-    return record if all(held) else None
-
-
 def _at_once(
-    stage: Callable[[str], dict[str, Any]], bricks: tuple[str, ...], workers: int
+    stage: Callable[[str], dict[str, Any]], bricks: tuple[str, ...], source: Source
 ) -> dict[str, dict[str, Any]]:
     """Stage bricks in threads. Those that fail for now do not stop the others, unless they are too many."""
     lost: dict[str, Exception] = {}
@@ -232,10 +266,16 @@ def _at_once(
                 raise
             return {}
 
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(source.connections) as pool:
         running = {pool.submit(careful, brick): brick for brick in bricks}
         try:
             done, _ = wait(running, return_when=FIRST_EXCEPTION)
+            if any(future.exception() for future in done):  # all is over: the others need not wait it out
+                source.stop()
+        except KeyboardInterrupt:
+            source.stop()
+            say("stopping: what was asked for last may take as long as a stall, 30 s")
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
     for future in done:

@@ -10,7 +10,8 @@ import urllib3
 
 from survey.errors import BrickError, SurveyError
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _PAGE_STARTS = (b"<!doctype", b"<html", b"<?xml", b"<head")
 
 
@@ -84,7 +85,7 @@ def whole_version(response: urllib3.BaseHTTPResponse) -> Version:
     """Which version an answer is of that holds, or describes, the whole file."""
     refuse_page(response.headers, b"")
     length = response.headers.get("Content-Length", "")
-    return version_of(response.headers, int(length) if length.isascii() and length.isdigit() else None)
+    return version_of(response.headers, int(length) if _LENGTH.fullmatch(length) else None)
 
 
 def check_same(version: Version, expected: Version | None) -> None:

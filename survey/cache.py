@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from survey.errors import BrickError, SurveyError
-from survey.layout import MASK_KIND, brick_files, coadd_folder, coadd_path
+from survey.layout import MASK_KIND, MOST_FILE_BYTES, brick_files, coadd_folder, coadd_path
 from survey.openfile import CoaddFile
 from survey.ranges import RangePlan, Targets, plan_ranges
 from survey.sources import FolderSource, RangesIgnoredError, S3Source, Source, open_source
@@ -28,6 +28,8 @@ __all__ = [
 ]
 
 _CHUNK = 1 << 20
+_MOST_SUMS_BYTES = 1 << 20
+"""A list of sums is not larger: a survey's has about 60 lines of 100 bytes."""
 _WORTH_A_SECOND_TRY = frozenset({"hash_mismatch", "truncated", "corrupt"})
 
 
@@ -125,6 +127,9 @@ def read_sha256sums(path: Path, name: object = None) -> dict[str, str]:
         reason "corrupt" if a line is not of that form.
     """
     sums: dict[str, str] = {}
+    if path.stat().st_size > _MOST_SUMS_BYTES:
+        message = f"{path.stat().st_size:,} bytes are too many for a list of sums; fetch the file again"
+        raise BrickError("corrupt", name or path, message)
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
         if not line.strip():
             continue
@@ -155,6 +160,10 @@ def _check_complete(source: Source, brick: str, present: Mapping[str, int]) -> N
         raise BrickError(
             "missing_band", source.address(absent[0]), f"absent: {names}; leave brick {brick} out"
         )
+    for path in wanted:
+        if present[path] > MOST_FILE_BYTES:
+            message = f"{present[path]:,} bytes are more than any file of the survey has; leave the brick out"
+            raise BrickError("corrupt", source.address(path), message)
 
 
 @dataclass
@@ -182,9 +191,10 @@ class _Fetch:
                 target.unlink()
         return self._by_ranges(relative) or self._whole_or_once_more(relative)
 
-    def _whole_or_once_more(self, relative: str) -> CachedFile:
+    def _whole_or_once_more(self, relative: str, head: bytes = b"") -> CachedFile:
+        """The whole file; of its first bytes, `head` is here already."""
         try:
-            return self._whole(relative)
+            return self._whole(relative, head)
         except BrickError as error:
             if error.reason not in _WORTH_A_SECOND_TRY:
                 raise
@@ -193,10 +203,10 @@ class _Fetch:
         self._read_sums()
         return self._whole(relative)
 
-    def _whole(self, relative: str) -> CachedFile:
+    def _whole(self, relative: str, head: bytes = b"") -> CachedFile:
         part = _part(self.folder / relative)
         try:
-            self.source.copy_to(relative, part)
+            self.source.copy_to(relative, part, head)
             good = self._verified(part, relative, self.source.address(relative))
             part.replace(self.folder / relative)
         finally:
@@ -204,12 +214,14 @@ class _Fetch:
         return _placed(good, self.folder / relative)
 
     def _by_ranges(self, relative: str) -> CachedFile | None:
-        """Some tiles of the file; None if it is to be fetched whole."""
+        """Some tiles of the file, or the whole of it if that is cheaper; None if ranges cannot be had."""
         if self.targets is None:
             return None
         try:
             plan = plan_ranges(self.source, relative, self.present[relative], self.targets)
-            return self._some_tiles(relative, plan) if plan else None
+            if plan is not None and plan.taken:
+                return self._some_tiles(relative, plan)
+            return self._whole_or_once_more(relative, plan.head if plan else b"")
         except RangesIgnoredError:
             self.targets = None  # this server sends whole files only
         except BrickError as error:

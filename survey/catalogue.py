@@ -14,6 +14,7 @@ from survey.fitsfile import FileBytes, hdu_spans
 EXTINCTION = {"g": 3.214, "r": 2.165, "i": 1.592, "z": 1.211, "w1": 0.184}
 """A / E(B-V) on the SFD98 map; used where the catalogue has no mw_transmission."""
 
+_GZIP = b"\x1f\x8b"
 _REQUIRED = ("release", "brickid", "brickname", "objid", "type", "ra", "dec", "ebv", "maskbits")
 _FLUXES = ("flux_g", "flux_r", "flux_z", "flux_w1")
 
@@ -144,7 +145,10 @@ def read_rows(path: Path, rows_per_read: int) -> Iterator[Rows]:
         If the file cannot be read, is truncated or lacks a column.
     """
     try:
-        hdu_spans(FileBytes(path), path)  # astropy does not compare a file's size with its headers
+        content = FileBytes(path)
+        if content[:2] == _GZIP:
+            raise CatalogueError(f"{path}: is compressed by gzip; give it unpacked")
+        hdu_spans(content, path)  # astropy does not compare a file's size with its headers
         with fits.open(path, memmap=True) as hdus:
             table, names = _table_of(path, hdus)
             for first in range(0, len(table), rows_per_read):

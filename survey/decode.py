@@ -53,6 +53,11 @@ class TileDecoder:
 
     def __init__(self, image: TiledImage, path: object) -> None:
         cards = image.span.cards
+        try:
+            self._settings, scaled = _settings(cards), _scaled(cards)
+            self._seed = int(cards.get("ZDITHER0", "1"))
+        except (KeyError, ValueError, OverflowError) as error:
+            raise BrickError("corrupt", path, f"a header garbles {error}; fetch it again") from error
         codec, bits = cards.get("ZCMPTYPE", ""), cards.get("ZBITPIX", "")
         method = cards.get("ZQUANTIZ", "NO_DITHER")
         quantised = bits == "-32" and image.steps is not None
@@ -60,18 +65,18 @@ class TileDecoder:
             codec not in _CODECS
             or bits not in _TYPES
             or (quantised and method not in _DITHER)
-            or _scaled(cards)
+            or scaled
+            or not _known(self._settings, self._seed)
         ):
-            found = f"compressed by {codec!r} ({method}), BITPIX {bits!r}, BZERO or BSCALE {_scaled(cards)}"
-            message = f"{found}: the survey has no such coadd; fetch it again"
+            found = f"{codec!r}, {method}, {self._settings}, ZDITHER0 {self._seed}, BITPIX {bits!r}"
+            found += ", BZERO or BSCALE" if scaled else ""
+            message = f"compressed by {found}: the survey has no such coadd; fetch it again"
             raise BrickError("bad_layout", path, message)
         self._image, self._path = image, path
         self._codec = _CODECS[codec]
         self.type = np.dtype(_TYPES[bits])
         self._dither = _DITHER[method] if quantised else 0
-        self._seed = int(cards.get("ZDITHER0", "0"))
         self._quantised = quantised
-        self._settings = _settings(cards)
 
     def decode(self, tile: int, content: bytes) -> NDArray[Any]:
         """Give the pixels of a tile, (rows, columns), in the machine's byte order.
@@ -107,11 +112,8 @@ class TileDecoder:
     def _pixels(self, tile: int, content: bytes, shape: tuple[int, int]) -> NDArray[Any]:
         image = self._image
         if image.storage[tile] != STORAGE.index("COMPRESSED_DATA"):  # a float tile that no quantisation suits
-            raw = (
-                content
-                if STORAGE[image.storage[tile]] == "UNCOMPRESSED_DATA"
-                else zlib.decompress(content, _GZIP)
-            )
+            plain = STORAGE[image.storage[tile]] == "UNCOMPRESSED_DATA"
+            raw = content if plain else _unzipped(content, shape[0] * shape[1])
             return _big_endian(raw, self.type).reshape(shape)
         numbers = self._numbers(content, shape)
         if image.steps is None or not self._quantised:
@@ -144,9 +146,18 @@ class TileDecoder:
                 content, *shape, self._settings["SCALE"], self._settings["SMOOTH"], 8
             )
             return np.frombuffer(raw, dtype=np.int32, count=size)
-        raw = zlib.decompress(content, _GZIP)
+        raw = _unzipped(content, size)
         kind = np.dtype(np.int32) if self._quantised else self.type
         return _big_endian(raw, np.dtype(f"{kind.kind}{len(raw) // size}"))
+
+
+def _unzipped(content: bytes, pixels: int) -> bytes:
+    """Unpack a gzip stream of pixels, at most 8 bytes each: it may hold a thousand times its own size."""
+    stream = zlib.decompressobj(_GZIP)
+    raw = stream.decompress(content, 8 * pixels + 1)
+    if len(raw) > 8 * pixels or not stream.eof:
+        raise ValueError(f"a gzip stream that does not hold {pixels} pixels")
+    return raw
 
 
 def _big_endian(raw: bytes, kind: np.dtype[Any]) -> NDArray[Any]:
@@ -155,6 +166,13 @@ def _big_endian(raw: bytes, kind: np.dtype[Any]) -> NDArray[Any]:
 
 def _scaled(cards: Mapping[str, str]) -> bool:
     return float(cards.get("BSCALE", "1")) != 1.0 or float(cards.get("BZERO", "0")) != 0.0
+
+
+def _known(settings: Mapping[str, int], seed: int) -> bool:
+    """Whether the codecs, which check nothing, can be given these settings (10,000: the dither's numbers)."""
+    block, scale = settings["BLOCKSIZE"], settings["SCALE"]
+    known = 1 <= block <= 1024 and settings["BYTEPIX"] in (1, 2, 4) and 0 <= scale < 1 << 31
+    return known and settings["SMOOTH"] in (0, 1) and 1 <= seed <= 10_000
 
 
 def _settings(cards: Mapping[str, str]) -> dict[str, int]:

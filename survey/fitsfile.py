@@ -4,11 +4,10 @@ FITS standard 4.0, section 3.1 (blocks of 2,880 bytes), 4.4.1 (size of the data)
 Reads headers and sums bytes; decodes no pixel.
 """
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from survey.checksum import BLOCK, ones_complement_sum
 from survey.errors import BrickError
@@ -166,7 +165,7 @@ def _padded_data_size(cards: dict[str, str], path: object) -> int:
     try:
         axes = [int(cards[f"NAXIS{i + 1}"]) for i in range(int(cards["NAXIS"]))]
         groups, parameters = int(cards.get("GCOUNT", "1")), int(cards.get("PCOUNT", "0"))
-        pixels = int(np.prod(axes, dtype=np.int64)) if axes else 0
+        pixels = math.prod(axes) if axes else 0
         if min(*axes, groups, parameters, 0) < 0:
             raise ValueError("a negative size")
         size = abs(int(cards["BITPIX"])) // 8 * groups * (parameters + pixels)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from survey.errors import CatalogueError
-from survey.hosts import HOST_SCHEMA, HostRules, Tally, checked_hosts, host_batches
+from survey.hosts import HOST_SCHEMA, HostRules, Tally, checked_hosts, host_batches, no_hosts
 
 PART = "part-00000.parquet"
 
@@ -54,6 +54,8 @@ def write_hosts(
     CatalogueError
         As `survey.hosts.select_hosts`; if there is no host at all; or if the folder holds something else.
     """
+    _refuse_place(folder)
+    folder = folder.resolve()
     scratch = folder.with_name(f".{folder.name}.writing-{os.getpid()}")
     shutil.rmtree(scratch, ignore_errors=True)
     try:
@@ -64,7 +66,7 @@ def write_hosts(
             target.parent.mkdir(parents=True)
             pq.write_table(checked_hosts(found, paths), target, compression="zstd")
         if not tally.hosts:
-            raise CatalogueError(f"{paths[0]}: no host in {tally.rows:,} rows of {len(paths)} files; {tally}")
+            raise CatalogueError(no_hosts(paths, tally))
         _put_in_place(scratch / "hosts", folder)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -104,8 +106,19 @@ def _put_aside(paths: Sequence[Path], found: Path, rules: HostRules, progress: C
     return tally
 
 
+def _refuse_place(folder: Path) -> None:
+    """Refuse a place that cannot become the catalogue, before hours are spent on it."""
+    fits = folder.is_dir() and all(path.name.startswith("brick_group=") for path in folder.iterdir())
+    if folder.exists() and not fits:
+        raise _something_else(folder)
+
+
+def _something_else(folder: Path) -> CatalogueError:
+    return CatalogueError(f"{folder}: holds something else; remove it or give another folder")
+
+
 def _put_in_place(made: Path, folder: Path) -> None:
-    if not folder.exists():
+    if not folder.exists() or not any(folder.iterdir()):
         folder.parent.mkdir(parents=True, exist_ok=True)
         made.rename(folder)
         return
@@ -113,4 +126,4 @@ def _put_in_place(made: Path, folder: Path) -> None:
         sorted(p.relative_to(top) for p in top.rglob("*") if p.is_file()) for top in (made, folder)
     )
     if ours != theirs or not all(filecmp.cmp(made / name, folder / name, shallow=False) for name in ours):
-        raise CatalogueError(f"{folder}: holds something else; remove it or give another folder")
+        raise _something_else(folder)

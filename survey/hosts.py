@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from survey.bricks import Brick, brick_named
 from survey.catalogue import Rows, read_rows
 from survey.errors import CatalogueError, SurveyError
+from survey.host_columns import HOST_COLUMNS
 from survey.known_lenses import KnownLenses
 from survey.layout import BANDS
 from survey.maskbits import BAD_BITS, mask_value
@@ -26,32 +27,11 @@ NSIDE = 64
 POINT_LIKE = ("PSF", "DUP")
 """Catalogue types that are no galaxy: point sources, and Gaia sources that another fit took the flux of."""
 
+_ARROW = {"string": pa.string(), "bigint": pa.int64(), "double": pa.float64()}
 HOST_SCHEMA = pa.schema(
-    [
-        pa.field("host_id", pa.string(), nullable=False),
-        pa.field("brickname", pa.string(), nullable=False),
-        pa.field("ra", pa.float64(), nullable=False),
-        pa.field("dec", pa.float64(), nullable=False),
-        pa.field("region_id", pa.int64(), nullable=False),
-        pa.field("host_type", pa.string(), nullable=False),
-        *(pa.field(f"mag_{band}", pa.float64()) for band in ("g", "r", "z", "w1")),
-        *(pa.field(f"flux_{band}_nmgy", pa.float64(), nullable=False) for band in BANDS),
-        pa.field("shape_r_arcsec", pa.float64(), nullable=False),
-        pa.field("shape_e1", pa.float64(), nullable=False),
-        pa.field("shape_e2", pa.float64(), nullable=False),
-        pa.field("ebv", pa.float64(), nullable=False),
-        pa.field("maskbits", pa.int64(), nullable=False),
-        *(pa.field(f"psfsize_{band}_arcsec", pa.float64()) for band in BANDS),
-        *(pa.field(f"psfdepth_{band}", pa.float64()) for band in BANDS),
-    ]
+    [pa.field(column.name, _ARROW[column.type], nullable=column.nullable) for column in HOST_COLUMNS]
 )
-"""Columns of the host table.
-
-mag_*: AB, extinction-corrected, null where the flux is not positive. flux_*_nmgy: as observed, nanomaggy.
-shape_r_arcsec: half-light radius; shape_e1, shape_e2: ellipticity components. psfsize_*_arcsec and psfdepth_*
-(1/nanomaggy^2, point source): null where the catalogue has no such column (psfsize before DR9). region_id:
-nested HEALPix index (nside 64) of the brick's centre, so that a brick is never split.
-"""
+"""The host table; `survey.host_columns` says what its columns are."""
 
 _FOUND_SCHEMA = HOST_SCHEMA.append(pa.field("source", pa.int32(), nullable=False))
 
@@ -142,6 +122,17 @@ class Tally:
         return "left out: " + ", ".join(f"{name} {count:,}" for name, count in left_out.items())
 
 
+_MENDS = {
+    "other_release": "give --release as the files have it, or leave it out",
+    "not_lrg": "give sweeps of more of the sky",
+    "point_like": "give sweeps of more of the sky",
+    "masked": "give sweeps of more of the sky",
+    "not_owned": "give sweeps of more of the sky, or tractor files of the bricks themselves",
+    "known_lens": "give a smaller --radius, or check the list of lenses",
+}
+"""What to do if a rule leaves out more rows than any other, and all are gone."""
+
+
 def select_hosts(paths: Iterable[str | Path], rules: HostRules | None = None) -> pa.Table:
     """Select hosts from sweep or tractor files, reading a part of a file at a time.
 
@@ -201,6 +192,16 @@ def checked_hosts(found: pa.Table, paths: Sequence[Path]) -> pa.Table:
             )
         previous = (brick, host, source)
     return table.drop_columns(["source"])
+
+
+def no_hosts(paths: Sequence[Path], tally: Tally) -> str:
+    """Say that no row of some files is a host, which rule left most of them out, and the mend."""
+    more = f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+    if not tally.rows:
+        return f"{paths[0]}{more}: no host, for there is no row; fetch the files again"
+    lost = {name: count for name, count in asdict(tally).items() if name in _MENDS}
+    mend = _MENDS[max(lost, key=lost.__getitem__)]
+    return f"{paths[0]}{more}: no host in {tally.rows:,} rows; {tally}; {mend}"
 
 
 def region_of_brick(brick: Brick) -> int:

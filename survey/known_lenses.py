@@ -47,29 +47,38 @@ def read_known_lenses(path: Path, radius_arcsec: float = DEFAULT_RADIUS_ARCSEC) 
     Parameters
     ----------
     path : Path
-        Text with a line of column names, separated by commas or tabs, of which `ra` and `dec` (either case,
-        degrees) are used.
+        Text with a line of column names, separated by commas, semicolons or tabs, of which `ra` and `dec`
+        (either case, degrees) are used.
     radius_arcsec : float
         See `KnownLenses`.
 
     Raises
     ------
     CatalogueError
-        If the file cannot be read, lacks a column, or a position is none.
+        If the file cannot be read, lacks a column, holds no position, or one that is none.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise CatalogueError(f"{path}: cannot be read ({error}); give a CSV of positions") from error
     head = lines[0] if lines else ""
-    rows = list(csv.reader(lines, delimiter="\t" if "\t" in head else ","))
+    delimiter = next((mark for mark in "\t;" if mark in head), ",")
+    try:
+        rows = list(csv.reader(lines, delimiter=delimiter))
+    except csv.Error as error:
+        raise CatalogueError(f"{path}: cannot be read ({error}); give a CSV of positions") from error
     names = [name.strip().lower() for name in rows[0]] if rows else []
     for name in ("ra", "dec"):
         if name not in names:
-            raise CatalogueError(f"{path}: no column {name}; its first line must name ra and dec (degrees)")
+            named = f"{head[:60].strip()!r}"
+            message = f"no column {name}; its first line, {named}, must name ra and dec (degrees)"
+            raise CatalogueError(f"{path}: {message}")
     columns = names.index("ra"), names.index("dec")
     filled = [(number, row) for number, row in enumerate(rows[1:], 2) if any(row)]
     positions = [_position(path, number, row, columns) for number, row in filled]
+    if not positions:
+        message = "holds no position below its first line; add lenses, or leave the list out"
+        raise CatalogueError(f"{path}: {message}")
     ra, dec = np.array(positions, dtype=np.float64).reshape(-1, 2).T
     return KnownLenses(ra, dec, radius_arcsec)
 

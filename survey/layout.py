@@ -20,6 +20,9 @@ BAND_KINDS = ("image", "invvar", "psfsize")
 """The files a brick needs in every band: nanomaggy, 1/nanomaggy^2, arcsec."""
 
 MASK_KIND = "maskbits"
+MOST_FILE_BYTES = 1 << 28
+"""No file of a brick is larger, whatever a server says: 3600 x 3600 pixels of 4 bytes are 52 MB."""
+
 BRICKS_TABLE = "survey-bricks.fits.gz"
 PORTAL = "https://portal.nersc.gov/cfs/cosmo/data/legacysurvey"
 RELEASES = {

@@ -87,7 +87,9 @@ class RangePlan:
     tiles : list of int
         The tiles that stamps touch.
     ranges : list of (start, stop)
-        Bytes that hold them.
+        Bytes behind the first ones that hold them.
+    taken : bool
+        Whether that is cheaper than the whole file; the first bytes are fetched already.
     """
 
     relative: str
@@ -95,6 +97,7 @@ class RangePlan:
     image: TiledImage
     tiles: list[int]
     ranges: list[tuple[int, int]]
+    taken: bool
 
     @property
     def fetched_bytes(self) -> int:
@@ -109,17 +112,19 @@ class RangePlan:
         BrickError, SurveyError, TransientError
             See `survey.sources.Source.read_range`.
         """
-        found: dict[int, bytes] = {}
+        found = self.image.cut_tiles(self.tiles, 0, self.head)
         for start, stop in self.ranges:
             content = source.read_range(self.relative, start, stop)
             if len(content) != stop - start:
                 raise TransientError(f"{source.address(self.relative)}: ends at byte {start + len(content)}")
+            if start == len(self.head):  # a tile may begin in the first bytes
+                start, content = 0, self.head + content
             found |= self.image.cut_tiles(self.tiles, start, content)
         return some_tiles(self.head, self.image, found)
 
 
 def plan_ranges(source: Source, relative: str, size: int, targets: Targets) -> RangePlan | None:
-    """Plan what to fetch of a file by ranges; None if it is better fetched whole (see above).
+    """Plan what to fetch of a file by ranges; None if it is better fetched whole by its kind and size alone.
 
     Parameters
     ----------
@@ -153,8 +158,11 @@ def plan_ranges(source: Source, relative: str, size: int, targets: Targets) -> R
     except ValueError as error:
         raise BrickError("bad_wcs", address, f"{error}; not a coadd of the survey?") from error
     tiles = image.touched(targets.boxes(wcs))
-    plan = RangePlan(relative, head, image, tiles, image.byte_ranges(tiles, gap=rule.request_bytes))
-    return plan if rule.prefers(plan.fetched_bytes, 1 + len(plan.ranges), size) else None
+    known = len(head)
+    ranges = image.byte_ranges(tiles, gap=rule.request_bytes)
+    ranges = [(max(start, known), stop) for start, stop in ranges if stop > known]
+    needed = known + sum(stop - start for start, stop in ranges)
+    return RangePlan(relative, head, image, tiles, ranges, taken=rule.prefers(needed, 1 + len(ranges), size))
 
 
 def _head(source: Source, relative: str, address: str) -> bytes:

@@ -6,6 +6,8 @@ One interface for all: what a brick has, a file whole, and some bytes of a file.
 import errno
 import os
 import shutil
+import threading
+from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
@@ -13,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from survey.answers import Version
 from survey.errors import BrickError, SurveyError, TransientError
 from survey.layout import brick_files, coadd_folder, release_of, sha256_paths
-from survey.web import Manners, RangesIgnoredError, WebFiles
+from survey.web import Manners, Note, RangesIgnoredError, WebFiles
 
 __all__ = ["FolderSource", "PortalSource", "RangesIgnoredError", "S3Source", "Source", "open_source"]
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _GONE = frozenset({"404", "NoSuchKey", "NotFound"})
+_MOST_SEEN = 64
 _REFUSED = frozenset({"403", "AccessDenied", "NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
 
 
@@ -46,8 +49,17 @@ class Source(Protocol):
         """List the relative paths of all source catalogues (tractor files)."""
         ...
 
-    def copy_to(self, relative: str, target: Path) -> None:
+    def copy_to(self, relative: str, target: Path, head: bytes = b"") -> None:
         """Copy one file to a local path.
+
+        Parameters
+        ----------
+        relative : str
+            The file.
+        target : Path
+            Replaced if it is there.
+        head : bytes
+            The file's first bytes, as `read_range` gave them: they are not fetched again over a network.
 
         Raises
         ------
@@ -77,6 +89,39 @@ class Source(Protocol):
     def address(self, relative: str) -> str:
         """Give the full address of a file, for messages."""
         ...
+
+    def stop(self) -> None:
+        """Let waiting end, and no more be asked for."""
+        ...
+
+
+class _Seen:
+    """Of which version the files of a brick are, from its listing until it is listed again.
+
+    Holds the last `_MOST_SEEN` bricks: more than are ever fetched at once.
+    """
+
+    def __init__(self) -> None:
+        self._bricks: OrderedDict[str, dict[str, Version]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def begin(self, brick: str) -> None:
+        """Forget what was seen of a brick: its files may have been replaced since."""
+        with self._lock:
+            self._bricks.pop(coadd_folder(brick), None)
+
+    def note(self, relative: str, version: Version) -> None:
+        """Keep the version of a file."""
+        folder = relative.rpartition("/")[0]
+        with self._lock:
+            self._bricks.setdefault(folder, {})[relative] = version
+            while len(self._bricks) > _MOST_SEEN:
+                self._bricks.popitem(last=False)
+
+    def version(self, relative: str) -> Version | None:
+        """Give the version of a file, if one was seen."""
+        with self._lock:
+            return self._bricks.get(relative.rpartition("/")[0], {}).get(relative)
 
 
 class FolderSource:
@@ -113,7 +158,7 @@ class FolderSource:
         found = self.folder.glob("tractor/*/tractor-*.fits")
         return {path.relative_to(self.folder).as_posix() for path in found}
 
-    def copy_to(self, relative: str, target: Path) -> None:
+    def copy_to(self, relative: str, target: Path, head: bytes = b"") -> None:
         """Copy one file to a local path (see `Source.copy_to`)."""
         try:
             shutil.copyfile(self.folder / relative, target)
@@ -137,6 +182,9 @@ class FolderSource:
         """Give the full path of a file."""
         return str(self.folder / relative)
 
+    def stop(self) -> None:
+        """Do nothing: a folder is never waited for."""
+
 
 class S3Source:
     """A prefix of an S3 bucket.
@@ -156,10 +204,11 @@ class S3Source:
         self.bucket = bucket
         self.prefix = prefix.strip("/")
         self.client = client
-        self._etags: dict[str, str] = {}
+        self._seen = _Seen()
 
     def list_brick(self, brick: str) -> dict[str, int]:
         """Give the size of each file of a brick's coadd folder."""
+        self._seen.begin(brick)
         return self._list(coadd_folder(brick) + "/")
 
     def list_tractors(self) -> set[str]:
@@ -178,30 +227,44 @@ class S3Source:
         except Exception as error:
             raise self._trouble(error, parent) from error
 
-    def copy_to(self, relative: str, target: Path) -> None:
+    def copy_to(self, relative: str, target: Path, head: bytes = b"") -> None:
         """Copy one file to a local path (see `Source.copy_to`)."""
         try:
-            self.client.download_file(self.bucket, self._key(relative), str(target))
+            if head:
+                with target.open("wb") as file:
+                    file.write(head)
+                    shutil.copyfileobj(self._open(relative, f"bytes={len(head)}-"), file)
+            else:
+                self.client.download_file(self.bucket, self._key(relative), str(target))
         except Exception as error:
             raise self._trouble(error, relative) from error
 
     def read_range(self, relative: str, start: int, stop: int) -> bytes:
         """Read some bytes of a file (see `Source.read_range`)."""
         try:
-            answer = self.client.get_object(
-                Bucket=self.bucket,
-                Key=self._key(relative),
-                Range=f"bytes={start}-{stop - 1}",
-                **({"IfMatch": self._etags[relative]} if relative in self._etags else {}),  # type: ignore[arg-type]
-            )
-            self._etags[relative] = answer["ETag"]
-            return answer["Body"].read()
+            content: bytes = self._open(relative, f"bytes={start}-{stop - 1}").read(stop - start)
+            return content
         except Exception as error:
             raise self._trouble(error, relative) from error
+
+    def _open(self, relative: str, byte_range: str) -> Any:
+        """Some bytes of an object, of the version that was read before."""
+        known = self._seen.version(relative)
+        answer = self.client.get_object(
+            Bucket=self.bucket,
+            Key=self._key(relative),
+            Range=byte_range,
+            **({"IfMatch": known.etag} if known else {}),  # type: ignore[arg-type]
+        )
+        self._seen.note(relative, Version(None, answer["ETag"], None))
+        return answer["Body"]
 
     def address(self, relative: str) -> str:
         """Give the full address of a file."""
         return f"s3://{self.bucket}/{self._key(relative)}"
+
+    def stop(self) -> None:
+        """Do nothing: the client's own patience is short."""
 
     def _key(self, relative: str) -> str:
         return f"{self.prefix}/{relative}" if self.prefix else relative
@@ -228,26 +291,29 @@ class PortalSource:
         "https://host/.../dr10/south"; plain http only on this machine's loopback.
     manners : Manners, optional
         Patience and politeness.
+    note : callable, optional
+        Given a line for every try that failed.
     """
 
     remote = True
 
-    def __init__(self, address: str, manners: Manners | None = None) -> None:
-        self.files = WebFiles(address, manners)
+    def __init__(self, address: str, manners: Manners | None = None, note: Note | None = None) -> None:
+        self.files = WebFiles(address, manners, note)
         self.connections = self.files.manners.connections
         self._release = release_of(address)
-        self._versions: dict[str, Version] = {}
+        self._seen = _Seen()
 
     def list_brick(self, brick: str) -> dict[str, int]:
         """Give the size of each file of a brick that staging needs, and of its list of sums.
 
         A web server lists no folder in a form to rely on, so each file is asked for by its name.
         """
+        self._seen.begin(brick)
         sizes = {}
         for relative in [*brick_files(brick), *sha256_paths(brick, self._release)]:
             version = self.files.stat(relative)
             if version is not None:
-                self._versions[relative] = version
+                self._seen.note(relative, version)
                 sizes[relative] = version.size or 0
         return sizes
 
@@ -258,26 +324,35 @@ class PortalSource:
             "darkhalo hosts and give it as --hosts"
         )
 
-    def copy_to(self, relative: str, target: Path) -> None:
+    def copy_to(self, relative: str, target: Path, head: bytes = b"") -> None:
         """Copy one file to a local path (see `Source.copy_to`)."""
         try:
             with target.open("wb") as file:
-                self.files.download(relative, file, self._versions.get(relative))
+                self.files.download(relative, file, self._seen.version(relative), head)
         except OSError as error:
             raise _local_trouble(error, target) from error
 
     def read_range(self, relative: str, start: int, stop: int) -> bytes:
         """Read some bytes of a file (see `Source.read_range`)."""
-        content, version = self.files.read(relative, start, stop, self._versions.get(relative))
-        self._versions[relative] = version
+        content, version = self.files.read(relative, start, stop, self._seen.version(relative))
+        self._seen.note(relative, version)
         return content
 
     def address(self, relative: str) -> str:
         """Give the full address of a file."""
         return self.files.address(relative)
 
+    def stop(self) -> None:
+        """Let waiting end, and no more be asked for."""
+        self.files.stop()
 
-def open_source(address: str, client: "S3Client | None" = None, manners: Manners | None = None) -> Source:
+
+def open_source(
+    address: str,
+    client: "S3Client | None" = None,
+    manners: Manners | None = None,
+    note: Note | None = None,
+) -> Source:
     """Open the source an address names.
 
     Parameters
@@ -289,19 +364,27 @@ def open_source(address: str, client: "S3Client | None" = None, manners: Manners
         For s3 addresses; by default one of the environment's settings.
     manners : Manners, optional
         For web servers.
+    note : callable, optional
+        For web servers: given a line for every try that failed.
 
     Raises
     ------
     SurveyError
         If the address is of no kind this version reads, or the folder does not exist.
     """
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError as error:
+        raise SurveyError(f"{address}: {error}; give https://host/folder") from error
+    if parts.scheme == "s3" and not parts.netloc:
+        raise SurveyError(f"{address}: names no bucket; give s3://bucket/prefix")
     if parts.scheme == "s3":
         return S3Source(parts.netloc, parts.path, client or _default_client())
     if parts.scheme == "file":
         return FolderSource(unquote(parts.path))
     if parts.scheme in ("http", "https"):
-        return PortalSource(address, manners)
+        return PortalSource(address, manners, note)
     if "://" in address:
         raise SurveyError(
             f"{address}: unknown kind of source; give a folder, s3://bucket/prefix or https://host/folder"

@@ -24,6 +24,9 @@ FIRST_BYTES = 65536
 STORAGE = ("COMPRESSED_DATA", "GZIP_COMPRESSED_DATA", "UNCOMPRESSED_DATA")
 """Columns that may hold a tile, in the order in which they are looked at."""
 
+_MOST_SIDE, _MOST_PIXELS = 8192, 1 << 24
+"""Width of an image, and pixels of a tile, that are believed (the survey's: 3600, and 10,000)."""
+
 _WIDTHS = {"L": 1, "X": 1, "B": 1, "A": 1, "I": 2, "J": 4, "K": 8, "E": 4, "D": 8, "C": 8, "M": 16}
 _DESCRIPTORS = {"P": ">i4", "Q": ">i8"}
 _NUMBERS = {"E": ">f4", "D": ">f8", "J": ">i4", "I": ">i2", "K": ">i8", "B": "u1"}
@@ -278,6 +281,8 @@ def _layout(span: HduSpan, head: ByteSource) -> TiledImage:
     cards, columns, table = span.cards, _columns(span), _rows(span, head)
     shape = int(cards["ZNAXIS2"]), int(cards["ZNAXIS1"])
     tile_shape = int(cards.get("ZTILE2", "1")), int(cards.get("ZTILE1", cards["ZNAXIS1"]))
+    if max(shape) > _MOST_SIDE or min(shape[0], tile_shape[0]) * min(shape[1], tile_shape[1]) > _MOST_PIXELS:
+        raise ValueError(f"tiles of {tile_shape} for an image of {shape}: larger than any of the survey")
     if min(*shape, *tile_shape) < 1 or -(-shape[0] // tile_shape[0]) * -(-shape[1] // tile_shape[1]) != len(
         table
     ):

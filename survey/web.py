@@ -6,19 +6,17 @@ Last-Modified), and that it is no web page. What may pass is tried again with gr
 server's Retry-After is obeyed, by all threads.
 """
 
-import ipaddress
 import random
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Any, TypeVar
+from typing import IO, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import urllib3
-from urllib3.exceptions import HTTPError, SSLError
+from urllib3.exceptions import HTTPError, NameResolutionError, SSLError
 
 from survey.answers import (
     Fault,
@@ -31,13 +29,16 @@ from survey.answers import (
     version_of,
     whole_version,
 )
+from survey.connections import open_pool
 from survey.errors import BrickError, SurveyError, TransientError
+from survey.layout import MOST_FILE_BYTES
 
-USER_AGENT = "dark-halo-scope (staging of Legacy Survey coadds; python-urllib3)"
 T = TypeVar("T")
+Note = Callable[[str], object]
 _PIECE = 1 << 18
 _MAX_REDIRECTS = 3
 _IGNORED = 3  # times that a server must ignore a range before it is believed to serve none
+_NAME_TRIES = 3  # of a host whose name is unknown: most likely it is mistyped
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,8 @@ class WebFiles:
         "https://host/folder"; plain http only on this machine's loopback.
     manners : Manners, optional
         Patience and politeness.
+    note : callable, optional
+        Given a line for every try that failed, and one if the server serves no ranges.
 
     Raises
     ------
@@ -106,19 +109,26 @@ class WebFiles:
         If the address is plain http to another machine.
     """
 
-    def __init__(self, address: str, manners: Manners | None = None) -> None:
+    def __init__(self, address: str, manners: Manners | None = None, note: Note | None = None) -> None:
         self.base = address.rstrip("/") + "/"
         self.manners = manners or Manners()
-        _check_address(address)
+        self._note = note or (lambda line: None)
+        self._ranges: bool | None = None  # whether it serves them; None: not known yet
         self._not_before = 0.0
         self._lock = threading.Lock()
         self.requests = 0
         self.bytes = 0
-        self._pool = _pool(address, self.manners)
+        self._stopped = threading.Event()
+        limits = urllib3.Timeout(connect=self.manners.connect_timeout, read=self.manners.stall_timeout)
+        self._pool = open_pool(address, self.manners.connections, limits)
 
     def address(self, relative: str) -> str:
         """Give the full address of a file."""
         return self.base + quote(relative)
+
+    def stop(self) -> None:
+        """End pauses and answers that arrive, and ask for nothing more: TransientError in every thread."""
+        self._stopped.set()
 
     def stat(self, relative: str) -> Version | None:
         """Ask for a file's size and version; None if there is no such file.
@@ -135,7 +145,9 @@ class WebFiles:
 
         return self._patiently(relative, ask)
 
-    def download(self, relative: str, target: IO[bytes], expected: Version | None = None) -> Version:
+    def download(
+        self, relative: str, target: IO[bytes], expected: Version | None = None, head: bytes = b""
+    ) -> Version:
         """Bring a whole file, taken up again where a try broke off.
 
         Parameters
@@ -146,6 +158,8 @@ class WebFiles:
             Open for writing; what it holds is replaced.
         expected : Version, optional
             What is known of the file.
+        head : bytes
+            Its first bytes, of the expected version: they are not asked for if the server can tell.
 
         Raises
         ------
@@ -157,6 +171,7 @@ class WebFiles:
             If all tries failed.
         """
         target.truncate(0)
+        target.write(head)
         partial = _Partial(target, expected or Version(None, None, None))
         self._patiently(relative, lambda: self._continue(relative, partial))
         return partial.version
@@ -184,6 +199,8 @@ class WebFiles:
         """
 
         ignored = 0
+        if self._ranges is False:
+            raise RangesIgnoredError(self.address(relative))
 
         def ask() -> tuple[bytes, Version]:
             nonlocal ignored
@@ -193,19 +210,28 @@ class WebFiles:
                     refuse_page(response.headers, b"")
                     ignored += 1
                     if ignored == _IGNORED:
+                        self._believe_no_ranges()
                         raise RangesIgnoredError(self.address(relative))
                     raise Fault("the whole file where a range was asked for")
+                self._ranges = True
                 first, last, size = content_range(response.headers)
                 if (first, last) != (start, min(stop, size) - 1):
                     raise Fault(f"bytes {first}-{last} where {start}-{stop - 1} were asked for")
                 version = version_of(response.headers, size)
                 check_same(version, expected)
-                content = b"".join(self._pieces(response))
+                content = b"".join(self._pieces(response, last + 1 - first))
             if len(content) != last + 1 - first:
                 raise Fault(f"{len(content)} bytes where {last + 1 - first} were announced")
             return content, version
 
         return self._patiently(relative, ask)
+
+    def _believe_no_ranges(self) -> None:
+        """Ask for no range any more, unless the server has served one before: then it did not this once."""
+        with self._lock:
+            first, self._ranges = self._ranges is None, bool(self._ranges)
+        if first:
+            self._note(f"{self.base}: the server ignores ranges; files are fetched whole")
 
     def _continue(self, relative: str, partial: _Partial) -> None:
         """One try: from where the file ends so far, if the server can tell that it is still the same one."""
@@ -221,11 +247,20 @@ class WebFiles:
                 first, last = 0, (version.size or 0) - 1
                 partial.file.truncate(partial.file.seek(0))
                 have = 0
-            same, partial.version = version.agrees(partial.version), version
-            if not same or first != have or last != (version.size or 0) - 1:
+            before, partial.version = partial.version, version
+            if not version.agrees(before):
                 partial.file.truncate(0)
-                raise Fault(f"the file changed: bytes {first}-{last} of {version.size}, {have} are here")
-            for piece in self._pieces(response):
+                raise Fault(f"another version of the file: {version.size} bytes, before {before.size}")
+            if first != have or last != (version.size or 0) - 1:
+                partial.file.truncate(0)
+                raise Fault(
+                    f"bytes {first}-{last} of {version.size} where the rest from {have} on was asked for"
+                )
+            if (version.size or 0) > MOST_FILE_BYTES:
+                raise _too_large(self.address(relative))
+            for piece in self._pieces(response, MOST_FILE_BYTES + _PIECE):
+                if have + len(piece) > MOST_FILE_BYTES:  # of a length that was not announced
+                    raise _too_large(self.address(relative))
                 if have == 0:
                     refuse_page(response.headers, piece)
                 have += partial.file.write(piece)
@@ -233,10 +268,14 @@ class WebFiles:
                 partial.file.truncate(have if have < version.size else 0)
                 raise Fault(f"{have} bytes where {version.size} were announced")
 
-    def _pieces(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    def _pieces(self, response: urllib3.BaseHTTPResponse, most: int) -> Iterator[bytes]:
+        """The body, of at most so many bytes: a server that announces no length might never end."""
         started, count = time.monotonic(), 0
         for piece in response.stream(_PIECE):
             count += len(piece)
+            if count > most:
+                raise Fault(f"more than the {most:,} bytes that it may have")
+            self._pause(0.0)
             with self._lock:
                 self.bytes += len(piece)
             elapsed = time.monotonic() - started
@@ -253,7 +292,7 @@ class WebFiles:
         try:
             sort_status(response, self.address(relative))
             yield None if response.status in (404, 410) else response
-            if response.length_remaining:
+            if response.length_remaining != 0:  # None: not announced; what is left unread is not worth it
                 response.close()
         except BaseException:
             response.close()
@@ -263,7 +302,7 @@ class WebFiles:
 
     def _follow(self, method: str, url: str, headers: Mapping[str, str]) -> urllib3.BaseHTTPResponse:
         for _ in range(1 + _MAX_REDIRECTS):
-            time.sleep(max(0.0, self._not_before - time.monotonic()))
+            self._pause(max(0.0, self._not_before - time.monotonic()))
             with self._lock:
                 self.requests += 1
             response = self._pool.request(
@@ -276,7 +315,7 @@ class WebFiles:
             )
             if response.status not in (301, 302, 303, 307, 308):
                 return response
-            response.drain_conn()
+            response.close()  # whatever it has to say besides
             response.release_conn()
             there = urljoin(url, response.headers.get("Location", ""))
             if urlsplit(there)[:2] != urlsplit(url)[:2]:
@@ -304,45 +343,29 @@ class WebFiles:
             raise BrickError(
                 "web_page", address, "the server sends a web page instead; check the address"
             ) from error
-        if failures >= manners.attempts:
-            raise TransientError(f"{address}: {failures} tries failed, the last one: {error}") from error
+        unknown = isinstance(error, NameResolutionError)
+        tries = min(_NAME_TRIES if unknown else manners.attempts, manners.attempts)
+        if failures >= tries:
+            mend = "; check the address and the network" if unknown else ""
+            message = f"{address}: {failures} tries failed, the last one: {error}{mend}"
+            raise TransientError(message) from error
         asked = error.wait if isinstance(error, Fault) else None
         if asked is not None and asked > manners.longest_retry_after:
             raise TransientError(f"{address}: {error}, and asks to come back in {asked:.0f} s") from error
         if asked is not None:  # the server speaks for all requests, not for this one alone
             with self._lock:
                 self._not_before = max(self._not_before, time.monotonic() + asked)
-        time.sleep(manners.pause(failures))
+        pause = manners.pause(failures)
+        wait = max(pause, self._not_before - time.monotonic())
+        number, last = (pages, manners.page_attempts) if pages == failures else (failures, tries)
+        self._note(f"{address}: {error}; try {number + 1} of {last} in {wait:.1f} s")
+        self._pause(pause)
+
+    def _pause(self, seconds: float) -> None:
+        if self._stopped.wait(seconds):
+            raise TransientError(f"{self.base}: stopped")
 
 
-def _pool(address: str, manners: Manners) -> urllib3.PoolManager:
-    """Connections that are kept, through the proxy that the environment names for the host, if any."""
-    settings: dict[str, Any] = {
-        "num_pools": 1,
-        "maxsize": manners.connections,
-        "block": True,
-        "timeout": urllib3.Timeout(connect=manners.connect_timeout, read=manners.stall_timeout),
-        "retries": False,
-        "headers": {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
-    }
-    parts = urlsplit(address)
-    proxy = getproxies().get(parts.scheme)
-    if proxy and not _is_loopback(parts.hostname or "") and not proxy_bypass(parts.hostname or ""):
-        return urllib3.ProxyManager(proxy, **settings)
-    return urllib3.PoolManager(**settings)
-
-
-def _check_address(address: str) -> None:
-    parts = urlsplit(address)
-    if not parts.hostname:
-        raise SurveyError(f"{address}: names no host; give https://host/folder")
-    if parts.scheme == "https" or _is_loopback(parts.hostname):
-        return
-    raise SurveyError(f"{address}: plain http can be altered on its way; give https://")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _too_large(address: str) -> BrickError:
+    message = f"more than {MOST_FILE_BYTES:,} bytes, as no file of the survey has; check the address"
+    return BrickError("corrupt", address, message)

@@ -74,6 +74,21 @@ def test_a_brick_that_is_not_there_is_a_finding(sky, hosts, tmp_path):
     assert (row["brick"], row["reason"]) == (gone.name, "not_found")
 
 
+@pytest.mark.parametrize("command", ["cache", "run"])
+def test_a_mistyped_folder_of_a_portal_is_bad_input_and_quarantines_nothing(command, sky, hosts, workspace):
+    with Portal(sky) as portal:
+        answer = darkhalo(
+            command, "debug", "--bricks", 3, "--sky", f"{portal.address}/soth", "--hosts", hosts,
+            "--workspace", workspace,
+        )  # fmt: skip
+    assert answer.code == 2, answer.err
+    line = answer.err.splitlines()[-1]
+    assert line.startswith(
+        f"darkhalo: {portal.address}/soth/coadd/: none of 3 bricks of this run is there; give"
+    )
+    assert not list((workspace / "staged").glob("cache/bricks/*/*-bad.json"))
+
+
 def test_a_portal_that_is_away_is_exit_1_and_one_line(sky, hosts, tmp_path):
     with Portal(sky) as portal:
         portal.retry_after = "7200"
@@ -92,7 +107,18 @@ def test_a_portal_that_is_away_is_exit_1_and_one_line(sky, hosts, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--sky", "http://portal.nersc.gov/dr10/south"), "plain http can be altered on its way"),
+        (
+            ("--sky", "http://portal.nersc.gov/dr10/south"),
+            "--sky http://portal.nersc.gov/dr10/south: plain http",
+        ),
+        (("--sky", ""), "--sky : no such folder"),
+        (("--sky", "http://[bad"), "--sky http://[bad: Invalid IPv6 URL; give https://host/folder"),
+        (("--sky", "https://a:99999/x"), "--sky https://a:99999/x: Port out of range 0-65535; give"),
+        (("--sky", "https://me:secret@a/x"), "--sky https://a: give the address without a name, password"),
+        (("--sky", "https://a/x?key=1"), "--sky https://a: give the address without"),
+        (("--sky", "s3://"), "--sky s3://: names no bucket; give s3://bucket/prefix"),
+        (("--sky", "dr11-south"), "or one of synthetic, dr9-north, dr9-south, dr10-south"),
+        (("--sky", "ftp://a/b"), "--sky ftp://a/b: unknown kind of source; give a folder"),
         (("--sky", "https://127.0.0.1:1/dr10/south"), "make a host catalogue with darkhalo hosts"),
         (("--sky", "dr10-south"), "make a host catalogue with darkhalo hosts"),
         (("--staging", "half"), "'half' is not one of 'auto', 'whole', 'ranges'"),

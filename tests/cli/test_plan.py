@@ -63,6 +63,33 @@ def test_words_say_the_same(place):
         assert text in answer.out, text
 
 
+@pytest.mark.parametrize(
+    ("tier", "bricks", "reasons"),
+    [
+        ("debug", 4, {"in_bricks_not_taken", "over_the_tiers_share"}),
+        ("pilot", 12, {"in_bricks_not_taken", "over_the_tiers_share"}),
+        ("many.toml", 9, {"in_bricks_with_too_few"}),
+    ],
+)
+def test_every_host_is_taken_or_left_out_for_a_reason(place, tier, bricks, reasons):
+    """Counted from the manifest and the catalogue: the plan's numbers add up to them."""
+    few = make_hosts().slice(5)
+    pq.write_table(few, place / "few.parquet")
+    (place / "many.toml").write_text(MINE.replace("per_brick = 0", "per_brick = 24").replace("mine", "many"))
+    arguments = ("plan", tier, "--bricks", bricks, "--hosts", "few.parquet", "--sky", "sky")
+    told = darkhalo(*arguments, "--json", cwd=place).json
+    parts = sorted(Path(told["folder"]).rglob("part-*.parquet"))
+    used = {host for part in parts for host in pq.read_table(part)["host_id"].to_pylist()}
+    assert told["n_hosts"] == len(used)
+    assert told["hosts_of_the_catalogue"] == len(few)
+    assert sum(told["hosts_left_out"].values()) == len(few) - len(used)
+    assert {name for name, count in told["hosts_left_out"].items() if count} >= reasons
+    words = darkhalo(*arguments, cwd=place).out
+    assert f"hosts          {len(used):,} of {len(few):,}" in words
+    for count in filter(None, told["hosts_left_out"].values()):
+        assert f"  left out     {count:,} " in words
+
+
 def test_a_folder_of_hosts_is_planned_as_their_file(tmp_path):
     assert darkhalo("sky", tmp_path / "sky", "--bricks", 3, "--brick-pixels", 400).code == 0
     made = darkhalo("hosts", tmp_path / "sky/tractor", "--out", tmp_path / "hosts")

@@ -60,3 +60,11 @@ def test_a_task_that_plans_has_no_chunk():
 def test_settings_that_are_no_tier_are_refused(settings, message):
     with pytest.raises(InputError, match=message):
         _ = RunRequest("mine", "run-1", "hosts/a.parquet", "s", settings=settings).tier_settings
+
+
+def test_an_unknown_way_of_staging_is_named():
+    event = RunRequest("debug", "a", "h", "s3://b").to_event()
+    assert RunRequest.from_event(json.loads(json.dumps(event))).staging is None
+    assert RunRequest.from_event({**event, "staging": "whole"}).staging == "whole"
+    with pytest.raises(InputError, match="staging is 'half'; give auto, whole, ranges"):
+        RunRequest.from_event({**event, "staging": "half"})

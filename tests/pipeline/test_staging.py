@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from astropy.io import fits
 
-from pipeline.errors import InputError
+from pipeline import staging
+from pipeline.errors import StorageConflictError
 from pipeline.events import CACHE_PHASE, ChunkRecord, RunRequest
 from pipeline.inject import inject_brick
 from pipeline.manifest import manifest_rows
-from pipeline.parquet import read, to_bytes
+from pipeline.parquet import from_rows, read, to_bytes
 from pipeline.schema import HOSTS, MANIFEST
 from pipeline.staging import Tally, cache_chunk, stage_chunk
 from pipeline.storage import cache_key, cached_brick_key
-from pipeline.store import FolderStore, get_json, publish
+from pipeline.store import FolderStore, get_json, publish, publish_json
 from pipeline.tier import load_tier
 from survey import web
 from survey.errors import SurveyError, TransientError
@@ -67,6 +69,7 @@ def chunk_of(world: World, store: FolderStore, sky: str, staging: str | None = N
     request = RunRequest("debug", run_id, "hosts/x.parquet", sky, staging=staging)
     chunk = ChunkRecord("train-00000", "train", 0, tuple(world.names), 1)
     publish(store, request.layout.partition(MANIFEST.name, "train").part(0), world.manifest)
+    publish_json(store, request.layout.chunks, [chunk.to_event()])
     return request, chunk
 
 
@@ -129,14 +132,42 @@ def test_a_brick_that_was_mended_is_taken_when_asked_for_again(world, store, mad
     check_cached(store, bricks)
 
 
-def test_a_portal_in_maintenance_is_not_pinned(world, store):
+def test_a_page_in_place_of_one_brick_is_not_pinned(world, store):
     with Portal(world.folder) as portal:
-        portal.fail_with = lambda method, path, number: "page"
+        portal.fail_with = lambda method, path, number: "page" if world.names[0] in path else None
         _, bricks = stage(world, store, portal.address)
-        assert {record["reason"] for record in bricks.values()} == {"web_page"}
+        assert bricks[world.names[0]]["reason"] == "web_page"
         portal.fail_with = lambda *_: None
         _, bricks = stage(world, store, portal.address, run_id="another")
     assert sum("files" in record for record in bricks.values()) == 3
+
+
+@pytest.mark.parametrize(("how", "words"), [("path", "is there; give"), ("page", "but web pages; give")])
+def test_a_source_without_any_brick_is_the_wrong_one_and_nothing_is_recorded(how, words, world, store):
+    """A mistyped folder, where every file is absent, or a server in maintenance."""
+    with Portal(world.folder) as portal:
+        portal.fail_with = lambda *_: "page" if how == "page" else None
+        address = f"{portal.address}/soth" if how == "path" else portal.address
+        request, chunk = chunk_of(world, store, address)
+        with pytest.raises(SurveyError, match=f"none of 4 bricks of this run is there|{words}") as caught:
+            cache_chunk(store, request, chunk)
+        assert str(caught.value).startswith(f"{address}/coadd/: ")
+    assert {path.name for path in store.root.rglob("*.json")} == {"chunks.json"}
+    with pytest.raises(SurveyError, match="none of 4 bricks"):
+        cache_chunk(store, *chunk_of(world, store, world.folder.parent.as_uri(), run_id="folder"))
+
+
+def test_a_brick_alone_in_its_chunk_is_judged_by_the_others_of_its_run(world, store):
+    """An absent brick is a finding if the source has others, of whatever chunk."""
+    shutil.rmtree(world.folder / coadd_folder(world.names[0]))
+    with Portal(world.folder) as portal:
+        request = RunRequest("debug", "a-run", "hosts/x.parquet", portal.address, staging="whole")
+        chunks = [ChunkRecord(f"train-{n:05d}", "train", n, (name,), 1) for n, name in enumerate(world.names)]
+        publish_json(store, request.layout.chunks, [chunk.to_event() for chunk in chunks])
+        counts = cache_chunk(store, request, chunks[0])
+        assert counts["quarantined_bricks"] == 1
+        asked = {Path(path).parent.name for _, path, _ in portal.seen}
+        assert asked == set(world.names[:2]), "one brick that is there is enough"
 
 
 def test_a_replaced_brick_stays_the_one_that_was_pinned(world, store):
@@ -157,6 +188,53 @@ def test_a_cache_that_lost_a_file_fetches_the_brick_again(world, store):
     assert second == first
     assert counts["cached_before"] == 3
     check_cached(store, second)
+
+
+def test_a_lost_file_of_a_brick_that_was_replaced_is_named_with_its_mend(world, store):
+    brick = world.names[0]
+    with Portal(world.folder) as portal:
+        _, first = stage(world, store, portal.address, "whole")
+        path, file = next(iter(first[brick]["files"].items()))
+        lost = store.root / cache_key(path, file["sha256"])
+        content = lost.read_bytes()
+        lost.unlink()
+        (world.folder / sha256_path(brick)).unlink()
+        _, same = stage(world, store, portal.address, "whole", run_id="same")
+        assert same == first, "verified otherwise, but the same bytes"
+        lost.unlink()
+        with fits.open(world.folder / path, mode="update", disable_image_compression=True) as hdus:
+            hdus[1].header["VERSION"] = "newer"
+            hdus[1].add_checksum()
+        request, chunk = chunk_of(world, store, portal.address, "whole", run_id="third")
+        with pytest.raises(StorageConflictError) as caught:
+            cache_chunk(store, request, chunk)
+        record = store.root / cached_brick_key(portal.address, brick, "whole")
+        assert str(caught.value).startswith(f"{record}: pins files of brick {brick}")
+        assert "put the lost file back, or remove this record" in str(caught.value)
+        lost.write_bytes(content)
+        assert cache_chunk(store, request, chunk)["cached_before"] == 4
+        lost.unlink()
+        record.unlink()
+        _, newer = stage(world, store, portal.address, "whole", run_id="fourth")
+    assert newer[brick]["files"][path]["sha256"] != file["sha256"]
+    check_cached(store, newer)
+
+
+def test_a_brick_that_was_mended_for_some_stamps_is_no_longer_bad_for_others(world, store, made):
+    brick, path = world.names[-1], coadd_path("image", world.names[-1], "r")
+    with Portal(world.folder) as portal:
+        stage(world, store, portal.address, "ranges")
+        shutil.copyfile(made.folder / path, world.folder / path)
+        request, chunk = chunk_of(world, store, portal.address, "ranges", run_id="again")
+        source = open_source(portal.address)
+        mended = stage_chunk(store, source, request, chunk, Tally(), retry_bad=True)
+        assert {file["verified"] for file in mended[brick]["files"].values()} == {"sha256", "tiles"}
+        rows = read(world.manifest, MANIFEST, "manifest").to_pylist()
+        other = [row for row in rows if row["brickname"] != brick or row["host_id"] == rows[-1]["host_id"]]
+        fewer = world._replace(manifest=to_bytes(from_rows(MANIFEST, other)))
+        _, bricks = stage(fewer, store, portal.address, "ranges", run_id="others")
+    assert "files" in bricks[brick]
+    assert bricks[brick] != mended[brick]
 
 
 def test_every_kind_of_fault_and_nothing_is_lost(world, store):
@@ -204,6 +282,29 @@ def test_a_portal_that_is_down_is_not_asked_for_every_brick(world, store):
         with pytest.raises(TransientError, match=r"status 503; \d of 50 bricks failed"):
             cache_chunk(store, request, many)
         assert len({Path(path).parent.name for _, path, _ in portal.seen}) < 10
+
+
+@pytest.mark.parametrize("end", ["403", "interrupt"])
+def test_an_end_does_not_wait_for_the_other_bricks_pauses(end, world, store, monkeypatch):
+    """One brick is refused, or the user stops; for the others the portal is down, and pauses are long."""
+    monkeypatch.setattr(web, "Manners", lambda: real(first_pause=60.0, longest_pause=60.0))
+    if end == "interrupt":
+        monkeypatch.setattr(staging, "wait", interrupt)
+    with Portal(world.folder) as portal:
+        portal.fail_with = lambda method, path, number: (
+            end if end == "403" and world.names[0] in path else "503"
+        )
+        request, chunk = chunk_of(world, store, portal.address, "whole")
+        with pytest.raises(KeyboardInterrupt if end == "interrupt" else SurveyError):
+            cache_chunk(store, request, chunk)
+        assert set(Counter(portal.seen).values()) <= {1}, "no second try"
+
+
+real = web.Manners
+
+
+def interrupt(running, return_when):
+    raise KeyboardInterrupt
 
 
 def test_a_portal_that_refuses_is_bad_input(world, store):
@@ -294,22 +395,3 @@ def test_4c_compares_the_cache_with_the_record(world, store):
     tasks = [t for t in read(world.manifest, MANIFEST, "m").to_pylist() if t["brickname"] == name][:2]
     result = inject_brick(store, name, bricks[name], tasks, TIER)
     assert [row["quarantine_reason"] for row in result.metrics] == ["hash_mismatch"] * 2
-
-
-def test_keys_tell_sources_and_targets_apart():
-    keys = {
-        cached_brick_key(source, brick, targets)
-        for source in ("https://a/dr9/south", "https://a/dr9/north")
-        for brick in ("0001p000", "0002p000")
-        for targets in ("whole", "bad", "x", "y")
-    }
-    assert len(keys) == 16
-    assert cached_brick_key("https://a/", "b", "bad") == cached_brick_key("https://a", "b", "bad")
-
-
-def test_an_unknown_way_of_staging_is_named():
-    event = RunRequest("debug", "a", "h", "s3://b").to_event()
-    assert RunRequest.from_event(json.loads(json.dumps(event))).staging is None
-    assert RunRequest.from_event({**event, "staging": "whole"}).staging == "whole"
-    with pytest.raises(InputError, match="staging is 'half'; give auto, whole, ranges"):
-        RunRequest.from_event({**event, "staging": "half"})

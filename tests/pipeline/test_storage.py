@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import InputError
 from pipeline.schema import SPLITS, TABLES
-from pipeline.storage import Part, RunLayout, cache_key, parse_part
+from pipeline.storage import Part, RunLayout, cache_key, cached_brick_key, parse_part
 
 RUNS = st.from_regex(r"[a-z0-9][a-z0-9-]{0,62}", fullmatch=True)
 
@@ -39,3 +39,14 @@ def test_an_id_that_could_break_out_of_a_key_or_of_sql_is_refused(run_id):
 
 def test_cached_files_of_other_content_have_other_keys():
     assert cache_key("coadd/a.fits.fz", "1" * 64) != cache_key("coadd/a.fits.fz", "2" * 64)
+
+
+def test_keys_tell_sources_and_targets_apart():
+    keys = {
+        cached_brick_key(source, brick, targets)
+        for source in ("https://a/dr9/south", "https://a/dr9/north")
+        for brick in ("0001p000", "0002p000")
+        for targets in ("whole", "bad", "x", "y")
+    }
+    assert len(keys) == 16
+    assert cached_brick_key("https://a/", "b", "bad") == cached_brick_key("https://a", "b", "bad")

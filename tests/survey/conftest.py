@@ -1,6 +1,7 @@
 """What the survey's tests share: real data where it is there, and one small synthetic sky."""
 
 import math
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,14 +12,16 @@ import pytest
 from survey.bricks import Brick, brick_at
 from survey.coadd import BrickReader, Cutout
 from survey.errors import CutoutError
-from survey.layout import PIXEL_SCALE
+from survey.layout import PIXEL_SCALE, coadd_folder
 from survey.psf import noise_equivalent_area
 from survey.sky import write_sky
+from survey.sources import PortalSource, open_source
 from survey.synthetic.conditions import Conditions, observe
 from survey.synthetic.pixels import BrickPixels, paint
 from survey.synthetic.population import Population, populate
 from survey.synthetic.window import primary_mask, window_wcs
 from survey.synthetic.writer import FAILURES
+from tests.survey.portal import HASTY, Portal
 
 
 class Sky(NamedTuple):
@@ -79,3 +82,25 @@ def make(brick: Brick, pixels: int, seed: int = 3) -> Made:
 @pytest.fixture(scope="module", params=["south", "north"])
 def made(request) -> Made:
     return make(SOUTH if request.param == "south" else NORTH, WIDE)
+
+
+@pytest.fixture
+def release(sky, tmp_path) -> tuple[Path, str]:
+    """A release of one healthy brick that may be damaged."""
+    brick = sky.healthy[0].name
+    folder = tmp_path / "release"
+    shutil.copytree(sky.folder / coadd_folder(brick), folder / coadd_folder(brick))
+    return folder, brick
+
+
+@pytest.fixture
+def portal(release):
+    with Portal(release[0]) as running:
+        yield running
+
+
+@pytest.fixture
+def source(portal) -> PortalSource:
+    opened = open_source(portal.address, manners=HASTY)
+    assert isinstance(opened, PortalSource)
+    return opened

@@ -18,6 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from survey.web import Manners
+
 FAULTS = (
     "429",  # with Retry-After
     "503",
@@ -32,7 +34,11 @@ FAULTS = (
 )
 """Ways in which one answer may fail and the next be good."""
 
+HASTY = Manners(first_pause=0.001, longest_pause=0.01, stall_timeout=1.0)
+"""Pauses that a test can wait for."""
+
 Fail = Callable[[str, str, int], str | None]
+_ENDLESS = 1 << 28
 _PAGE = b"<!DOCTYPE html><html><body>The portal is being maintained.</body></html>"
 
 
@@ -150,6 +156,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send(200, {"Content-Type": "application/octet-stream"}, b"\n" + _PAGE)
         elif fault == "redirect":
             self.send(302, {"Location": self.portal.redirect_to or ""}, b"")
+        elif fault == "endless_redirect":
+            self.send(302, {"Location": self.portal.redirect_to or ""}, b"x" * 65536, "endless")
         elif not path.is_file():
             self.send(404, {"Content-Type": "text/html"}, _PAGE)
         else:
@@ -185,10 +193,18 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send(self, status: int, headers: dict[str, str], body: bytes, fault: str | None = None) -> None:
         self.send_response(status)
-        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+        length = (
+            {"Transfer-Encoding": "chunked"} if fault == "endless" else {"Content-Length": str(len(body))}
+        )
+        for name, value in {**headers, **length}.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command == "HEAD":
+            return
+        if fault == "endless":
+            while self.portal.sent < _ENDLESS:  # or until the client hangs up
+                self.portal.send(len(body))
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body))
             return
         if fault in ("cut", "stall"):
             body = body[: len(body) // 2]

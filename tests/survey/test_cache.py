@@ -47,9 +47,9 @@ class Counting(FolderSource):
         super().__init__(folder)
         self.copied = []
 
-    def copy_to(self, relative, target):
+    def copy_to(self, relative, target, head=b""):
         self.copied.append(relative)
-        super().copy_to(relative, target)
+        super().copy_to(relative, target, head)
 
 
 def test_fetching_again_takes_only_what_is_absent_or_bad(mirror, tmp_path):
@@ -67,10 +67,10 @@ def test_an_interrupted_fetch_is_taken_up(mirror, tmp_path):
     folder, brick = mirror
 
     class Interrupted(Counting):
-        def copy_to(self, relative, target):
+        def copy_to(self, relative, target, head=b""):
             if len(self.copied) == 4:
                 raise TransientError("connection reset")
-            super().copy_to(relative, target)
+            super().copy_to(relative, target, head)
 
     with pytest.raises(TransientError):
         fetch_brick(Interrupted(folder), brick, tmp_path)
@@ -149,6 +149,18 @@ def test_a_mirror_in_s3(mirror, bucket, tmp_path):
     assert caught.value.path.startswith("s3://mirror/dr10/south/coadd/059/")
     with pytest.raises(BrickError, match="no such object"):
         source.copy_to("coadd/059/x", tmp_path / "x")
+
+
+def test_ranges_of_two_versions_of_an_object_are_not_mixed(mirror, bucket):
+    path = coadd_path("image", mirror[1], "g")
+    bucket.put_object(Bucket="mirror", Key=path, Body=b"0123456789")
+    source = open_source("s3://mirror", bucket)
+    assert source.read_range(path, 0, 4) == b"0123"
+    bucket.put_object(Bucket="mirror", Key=path, Body=b"abcdefghij")
+    with pytest.raises(TransientError, match=path):
+        source.read_range(path, 4, 8)
+    source.list_brick(mirror[1])
+    assert source.read_range(path, 4, 8) == b"efgh", "begun anew"
 
 
 def test_a_bucket_that_is_not_there_is_final(bucket, tmp_path):

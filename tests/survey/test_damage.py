@@ -9,6 +9,7 @@ import hashlib
 import re
 import shutil
 import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -23,10 +24,10 @@ from survey.cache import fetch_brick
 from survey.errors import BRICK_REASONS, BrickError
 from survey.fitsfile import hdu_spans
 from survey.layout import brick_files, coadd_folder, coadd_path, sha256_path
+from survey.openfile import open_coadd
 from survey.sources import FolderSource, open_source
 from survey.synthetic.codecs import coadd_bytes
-from tests.survey.portal import Portal
-from tests.survey.test_portal import HASTY
+from tests.survey.portal import HASTY, Portal
 
 Change = Callable[[bytes], bytes]
 IMAGE, INVVAR, PSFSIZE, MASK = ("image", "g"), ("invvar", "r"), ("psfsize", "z"), ("maskbits", None)
@@ -164,6 +165,8 @@ DAMAGE: dict[str, tuple[tuple[str, str | None], Change, str]] = {
     "a header of negative size": (IMAGE, with_card("NAXIS1", "-2880"), "corrupt"),
     "fewer than no parameters": (INVVAR, with_card("PCOUNT", "-99999999"), "corrupt"),
     "a larger tile than stated": (MASK, larger_tile, "corrupt"),
+    "blocks of no pixel": (IMAGE, with_card("ZVAL1", "0"), "bad_layout"),
+    "a dither before the first": (IMAGE, with_card("ZDITHER0", "-5000"), "bad_layout"),
     # not the layout of a coadd
     "not compressed": (IMAGE, plain_image, "bad_layout"),
     "a table": (INVVAR, plain_table, "bad_layout"),
@@ -283,6 +286,7 @@ def sums_of(release: Release, change: Callable[[str], str]) -> None:
         (lambda text: PAGE.decode(), "corrupt"),
         (lambda text: re.sub("^.", "x", text), "corrupt"),
         (lambda text: text.replace("  ", "", 1), "corrupt"),
+        (lambda text: text + "\n" * (1 << 20), "corrupt"),  # larger than any list
     ],
 )
 def test_a_list_of_sums_that_is_wrong(change, reason, release, store):
@@ -299,6 +303,62 @@ def test_a_portal_that_lies_every_time(fault, release, store):
         record = staged(release, store, open_source(portal.address, manners=HASTY))
     expected = "truncated" if fault == "short" else "web_page"
     assert record == {"reason": expected, "file": release.path(*IMAGE).name}
+
+
+JUNK = ("'junk'", "-1", "0", "3", "1E400", "99999999", "999999999999999999999", "NaN", "T", "")
+
+
+@pytest.mark.parametrize("one", [IMAGE, PSFSIZE, MASK])
+def test_whatever_a_card_says_the_file_is_read_or_refused(one, release):
+    """No other error, no endless loop, and no memory by the size that a card announces."""
+    good = without_sums(release.path(*one).read_bytes())
+    refused = 0
+    tracemalloc.start()
+    for name in hdu_spans(good, "x")[1].cards:
+        for value in JUNK:
+            try:
+                coadd = open_coadd(with_card(name, value)(good), one[0], "x", verify=False)
+                for tile in coadd.tiles_of((0, 2, 0, 2)):
+                    coadd.tile(tile)
+            except BrickError:
+                refused += 1
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert refused > 200
+    assert peak < 20 * len(good) + 30_000_000
+
+
+@pytest.mark.parametrize(("width", "tile"), [(40_960, 8192), (20_480, 4096), (8000, 1600)])
+def test_tiles_and_images_larger_than_any_are_refused_by_their_header(width, tile, release):
+    """Five tiles across, as in the file: only their size is wrong."""
+    content = with_card("ZTILE1", str(tile))(
+        with_card("ZNAXIS1", str(width))(release.path(*IMAGE).read_bytes())
+    )
+    content = with_card("ZTILE2", str(tile))(with_card("ZNAXIS2", str(width))(content))
+    if width > 8192:
+        with pytest.raises(BrickError, match="for an image of .* larger than any of the survey"):
+            open_coadd(content, "image", "x", verify=False)
+    else:
+        assert open_coadd(content, "image", "x", verify=False).shape == (width, width)
+
+
+def test_a_tile_that_unpacks_to_more_than_its_pixels(release, store):
+    """A gzip stream of a thousandth of what it holds."""
+    path = release.path(*PSFSIZE)
+    content = without_sums(path.read_bytes())
+    bomb = gzip.compress(bytes(300_000_000), 1)
+    span = hdu_spans(content, "x")[1]
+    table = int(span.cards["NAXIS1"]) * int(span.cards["NAXIS2"])
+    data = bytearray(content[span.data_start : span.data_start + table]) + bomb
+    data[:8] = struct.pack(">2i", len(bomb), 0)
+    cards = content[span.start : span.data_start].decode()
+    cards = re.sub(r"PCOUNT  =.{71}", f"PCOUNT  = {len(bomb):20d}".ljust(80), cards)
+    path.write_bytes(content[: span.start] + cards.encode() + data.ljust(-(-len(data) // 2880) * 2880, b"\0"))
+    tracemalloc.start()
+    assert staged(release, store) == {"reason": "corrupt", "file": path.name}
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50_000_000
 
 
 @pytest.mark.parametrize("one", [IMAGE, INVVAR, PSFSIZE, MASK])

@@ -1,8 +1,10 @@
 """Damaged sweeps and lists of lenses: exit code 2, one line that names the file, nothing written."""
 
 import gzip
+import shutil
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 
@@ -64,6 +66,12 @@ def widened(column):
     )
 
 
+def points_alone(rows):
+    chosen = rows[np.char.strip(rows["type"].astype(str)) == "PSF"]
+    assert len(chosen)
+    return chosen
+
+
 def renamed_bricks(rows):
     rows["brickname"] = "9999x999"
     return rows
@@ -80,8 +88,8 @@ DAMAGE = {
     "vectors for numbers": (widened("ebv"), "column ebv holds no numbers"),
     "unknown bricks": (renamed_bricks, "brick name '9999x999' is none of the survey's"),
     "sources twice": (lambda rows: np.concatenate([rows, rows]), "was already read from"),
-    "no galaxies": (lambda rows: rows[rows["type"] == "PSF"], "no host in"),
-    "no rows": (lambda rows: rows[:0], "no host in 0 rows of 1 files"),
+    "no galaxies": (points_alone, "left out: other_release 0, not_lrg"),
+    "no rows": (lambda rows: rows[:0], "sweep.fits: no host, for there is no row; fetch the files again"),
 }
 
 
@@ -107,7 +115,7 @@ def test_files_that_are_no_sweeps(sweep, sky, capsys, tmp_path):
     sweep.write_text("<html>Too many requests</html>")
     assert f"{sweep}: not a FITS file" in refused(capsys, tmp_path, sweep)
     sweep.write_bytes(gzip.compress(good))
-    assert f"{sweep}: not a FITS file" in refused(capsys, tmp_path, sweep)
+    assert f"{sweep}: is compressed by gzip; give it unpacked" in refused(capsys, tmp_path, sweep)
     fits.PrimaryHDU(np.zeros((4, 4))).writeto(sweep, overwrite=True)
     assert f"{sweep}: HDU 1 holds no table" in refused(capsys, tmp_path, sweep)
     assert "absent.fits: no such file" in refused(capsys, tmp_path, tmp_path / "absent.fits")
@@ -133,7 +141,11 @@ def test_a_file_given_twice_and_a_brick_in_two_releases(sweep, sky, capsys, tmp_
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "no column ra; its first line must name ra and dec"),
+        ("", "no column ra; its first line, '', must name ra and dec"),
+        ("RA|DEC\n1|2\n", "no column ra; its first line, 'RA|DEC', must name"),
+        ("ra,dec\n", "holds no position below its first line; add lenses, or leave the list out"),
+        ("ra;dec\n10,5;5\n", "line 2: ra, dec are 10,5, 5; give degrees"),
+        ('ra,dec\n1,2\n"' + "x" * 200_000, "cannot be read (field larger"),
         ("name,ra\nx,1\n", "no column dec"),
         ("ra,dec\n10.0,5.0\n10:00:00,5.0\n", "line 3: ra, dec are 10:00:00, 5.0; give degrees"),
         ("ra,dec\n10.0\n", "line 2: ra, dec are 10.0, nothing"),
@@ -152,8 +164,58 @@ def test_other_options(sweep, capsys, tmp_path):
     assert "lenses.csv: cannot be read" in refused(
         capsys, tmp_path, sweep, "--known-lenses", tmp_path / "lenses.csv"
     )
-    assert "--radius 0: give" in refused(capsys, tmp_path, sweep, "--radius", "0")
+    for radius in ("0", "twelve", "nan", "-1", "3601"):
+        line = refused(capsys, tmp_path, sweep, "--radius", radius)
+        assert f"--radius {radius}: give arcsec, above 0 and up to 3600" in line
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("x")
     assert "out: holds something else" in refused(capsys, tmp_path, sweep)
+    for place in ("/", ".", str(sweep)):  # refused before a row is read
+        with pytest.raises(SystemExit) as ended:
+            main(["hosts", str(sweep), "--out", place])
+        said = capsys.readouterr().err
+        assert (ended.value.code, said) == (2, f"darkhalo: {place}: holds something else; "
+                                               "remove it or give another folder\n")  # fmt: skip
     assert (tmp_path / "out" / "mine").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mend"),
+    [
+        (("--release", "1"), "give --release as the files have it, or leave it out"),
+        ((), "give sweeps of more of the sky"),
+        (("--known-lenses", "LENSES", "--radius", "3600"), "give a smaller --radius, or check the list"),
+    ],
+)
+def test_no_host_at_all_names_the_rule_that_left_most_out(arguments, mend, sweep, capsys, tmp_path):
+    with fits.open(sweep) as hdus:
+        ra, dec = (float(hdus[1].data[name][0]) for name in ("ra", "dec"))
+    (tmp_path / "lenses.csv").write_text(f"ra,dec\n{ra},{dec}\n")
+    if not arguments:
+        change(sweep, points_alone)
+    if "LENSES" in arguments:
+        assert run(capsys, tmp_path, sweep)[0] == 0
+        hosts = pq.read_table(tmp_path / "out")["host_id"].to_pylist()
+        shutil.rmtree(tmp_path / "out")
+        change(
+            sweep, lambda rows: rows[[f"{r['release']}-{r['brickid']}-{r['objid']}" in hosts for r in rows]]
+        )
+    given = [str(tmp_path / "lenses.csv") if a == "LENSES" else a for a in arguments]
+    other = tmp_path / "other.fits"
+    other.write_bytes(sweep.read_bytes())
+    line = refused(capsys, tmp_path, sweep, other, *given)
+    assert line.startswith(f"darkhalo: {sweep} and 1 more: no host in ")
+    assert mend in line
+
+
+def test_an_empty_folder_is_filled(sweep, capsys, tmp_path):
+    (tmp_path / "out").mkdir()
+    assert run(capsys, tmp_path, sweep)[0] == 0
+    assert list((tmp_path / "out").glob("brick_group=*/part-00000.parquet"))
+
+
+def test_how_many_lenses_were_read_is_said(sweep, capsys, tmp_path):
+    (tmp_path / "lenses.csv").write_text("Name;RA;DEC\na;10.5;5\n\nb;11;6\n")
+    code, _, err = run(capsys, tmp_path, sweep, "--known-lenses", tmp_path / "lenses.csv")
+    assert code == 0
+    assert f"hosts: 2 known lenses in {tmp_path / 'lenses.csv'}, 12 arcsec around each" in err

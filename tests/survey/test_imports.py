@@ -6,7 +6,7 @@ import sys
 import pytest
 
 IN_THE_TASK = "import survey.coadd, survey.cache, survey.tractors"
-IN_A_LAMBDA = "import survey.bricks, survey.layout, survey.maskbits, survey.errors"
+IN_A_LAMBDA = "import survey.bricks, survey.layout, survey.maskbits, survey.errors, survey.host_columns"
 PROBE = "import sys; sys.modules.update(dict.fromkeys({banned!r})); {statement}"
 
 

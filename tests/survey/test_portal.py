@@ -1,7 +1,6 @@
 """The survey's portal as portals are: a server on a real socket that throttles, stalls, cuts off and lies."""
 
 import email.utils
-import shutil
 import time
 from pathlib import Path
 
@@ -10,33 +9,9 @@ import pytest
 from survey.cache import fetch_brick
 from survey.errors import BrickError, SurveyError, TransientError
 from survey.layout import brick_files, coadd_folder, coadd_path, sha256_path
-from survey.sources import FolderSource, PortalSource, RangesIgnoredError, open_source
+from survey.sources import FolderSource, RangesIgnoredError, open_source
 from survey.web import Manners
 from tests.survey.portal import FAULTS, Portal
-
-HASTY = Manners(first_pause=0.001, longest_pause=0.01, stall_timeout=1.0)
-
-
-@pytest.fixture
-def release(sky, tmp_path) -> tuple[Path, str]:
-    """A release of one healthy brick that may be damaged."""
-    brick = sky.healthy[0].name
-    folder = tmp_path / "release"
-    shutil.copytree(sky.folder / coadd_folder(brick), folder / coadd_folder(brick))
-    return folder, brick
-
-
-@pytest.fixture
-def portal(release):
-    with Portal(release[0]) as running:
-        yield running
-
-
-@pytest.fixture
-def source(portal) -> PortalSource:
-    opened = open_source(portal.address, manners=HASTY)
-    assert isinstance(opened, PortalSource)
-    return opened
 
 
 def same_files(files, folder) -> bool:

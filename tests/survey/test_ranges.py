@@ -19,8 +19,7 @@ from survey.ranges import KINDS, Rule, plan_ranges
 from survey.sky import write_sky
 from survey.sources import S3Source, open_source
 from survey.tiles import FIRST_BYTES
-from tests.survey.portal import Portal
-from tests.survey.test_portal import HASTY
+from tests.survey.portal import HASTY, Portal
 
 N_PIX = 64
 EAGER = Rule(request_bytes=1, worth_it=math.inf)
@@ -124,16 +123,34 @@ def test_ranges_are_taken_only_where_they_are_worth_it(release, tmp_path):
     for share, taken in ((1.001, True), (0.999, False)):
         rule = Rule(1000, share * cost / (size + 1000))
         planned = plan_ranges(source, path, size, Targets(release.positions, N_PIX, rule))
-        assert (planned is not None) is taken
+        assert planned.taken is taken
     everywhere = tuple(release.positions) * 9
     assert Rule().prefers(FIRST_BYTES, 3, 12_000_000)
     assert not Rule().prefers(6_100_000, 3, 12_000_000)
-    assert (
-        plan_ranges(source, path, size, Targets(everywhere, N_PIX)) is None
-    )  # 0.7 MB: not worth the requests
+    assert not plan_ranges(source, path, size, Targets(everywhere, N_PIX)).taken  # 0.7 MB: not worth requests
     for kind in ("maskbits", "psfsize"):
         other = coadd_path(kind, release.brick, None if kind == "maskbits" else "r")
         assert plan_ranges(source, other, 10**9, eager(release)) is None
+
+
+class Undecided(Rule):
+    """Ranges look cheaper, until the table of tiles is read."""
+
+    def prefers(self, range_bytes: int, requests: int, whole_bytes: int) -> bool:
+        return range_bytes == FIRST_BYTES
+
+
+def test_a_file_that_is_fetched_whole_after_all_is_continued_behind_its_first_bytes(
+    source, release, tmp_path
+):
+    files = fetch_brick(source, release.brick, tmp_path, Targets(release.positions, N_PIX, Undecided()))
+    assert {file.verified for file in files} == {"sha256"}
+    assert {file.fetched_bytes - file.source_bytes for file in files} == {0}
+    if isinstance(source, S3Source):
+        path = coadd_path("image", release.brick, "r")
+        source.client.put_object(Bucket="mirror", Key=f"dr10/{path}", Body=b"another one")
+        with pytest.raises(TransientError):
+            source.copy_to(path, tmp_path / "copy", b"SIMPLE  =")
 
 
 def test_near_tiles_are_fetched_in_one_range(release):
