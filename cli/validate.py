@@ -18,6 +18,7 @@ from pipeline import checks
 from pipeline.errors import InputError
 from pipeline.events import RunRequest
 from pipeline.manifest import tier_of
+from pipeline.promises import promises
 from pipeline.schema import CLOSURE, MANIFEST, METRICS, STAMPS
 from pipeline.selection import write_cells
 from pipeline.storage import RunLayout
@@ -71,12 +72,14 @@ def judge_folder(folder: Path, tier: str | None) -> dict[str, Any]:
     layout = RunLayout(*_identity(engine, given))
     rows = _count(engine, MANIFEST.name) if catalogue.present(MANIFEST.name) else _count(engine, METRICS.name)
     expected = plan.get("expected_rows", rows)
+    promised = promises(settings)
     with tempfile.TemporaryDirectory() as place:
         if _to_close(catalogue):
             _close(folder, layout, Path(place))
             engine = Engine(FolderCatalogue(folder, constants=given, elsewhere={CLOSURE.name: Path(place)}))
         results = [
-            _check(engine, check, layout, expected, settings.critical) for check in checks.load_checks()
+            _check(engine, check, layout, expected, settings.critical, promised)
+            for check in checks.load_checks()
         ]
     return _answer(folder, layout, rows, results, settings.critical)
 
@@ -104,7 +107,8 @@ def _judge_foreign(folder: Path, tier: str) -> dict[str, Any]:
     """The same for the metrics of another pipeline; controls are critical, whatever the tier."""
     from local_cloud.athena_engine import Engine, FolderCatalogue
 
-    critical = (*load_tier(tier).critical, "controls")
+    settings = load_tier(tier)
+    critical, promised = (*settings.critical, "controls"), promises(settings)
     with foreign.brought_in(folder, tier) as found:
         engine = Engine(FolderCatalogue(found.folder))
         results = []
@@ -117,7 +121,9 @@ def _judge_foreign(folder: Path, tier: str) -> dict[str, Any]:
                     )
                 )
             else:
-                results.append(_check(engine, check, found.layout, found.rows, critical, found.present))
+                results.append(
+                    _check(engine, check, found.layout, found.rows, critical, promised, found.present)
+                )
         return _answer(folder, found.layout, found.rows, results, critical)
 
 
@@ -200,12 +206,12 @@ def _count(engine: Engine, table: str) -> int:
 
 def _check(
     engine: Engine, check: checks.Check, layout: RunLayout, expected: int, critical: tuple[str, ...],
-    columns: frozenset[str] | None = None,
+    promised: dict[str, str], columns: frozenset[str] | None = None,
 ) -> checks.CheckResult:  # fmt: skip
     from local_cloud.athena_engine import QueryError
 
     try:
-        result = engine.execute(checks.render(check, layout, expected, columns))
+        result = engine.execute(checks.render(check, layout, expected, promised, columns))
     except QueryError as error:
         return checks.result_from_error(check.name, str(error), check.name in critical)
     names = [name for name, _ in result.columns]
