@@ -180,8 +180,18 @@ def _of_schema(present: frozenset[str] | None) -> dict[str, str]:
         "disagreement": "\n      OR ".join(
             f"m.{name} IS DISTINCT FROM p.{name}" for name in METRICS.names if name in MANIFEST.names
         ),
+        "mask_fractions": _largest(
+            name
+            for name in METRICS.names
+            if name.endswith("mask_frac") or name.startswith("mask_")
+            if present is None or name in present
+        ),
         "manifest_columns": ", ".join(name for name in METRICS.names if name in MANIFEST.names),
     }
+
+
+def _largest(names: Iterable[str]) -> str:
+    return f"greatest({', '.join(f'coalesce(cast({name} AS double), 0e0)' for name in names)}, 0e0)"
 
 
 def _of_closure() -> dict[str, str]:

@@ -138,6 +138,7 @@ def make_run(
         "bad_pixel_frac": (rng.exponential(0.02, n_hosts)[host]).clip(0, 1),
         "wise_brightmask_frac": np.zeros(n),
         **{f"mask_{bit}_frac": np.zeros(n) for bit in MASK_BITS},
+        "mask_medium_frac": np.where(host % 4, 0.0, 0.1),
         "offset_x_arcsec": by_host(-0.13, 0.13),
         "offset_y_arcsec": by_host(-0.13, 0.13),
         "host_core_flux_r_nmgy": core,

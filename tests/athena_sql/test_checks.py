@@ -379,11 +379,13 @@ def test_maskbits_warns_of_masks_that_are_all_the_same(judge: Judge, clean: Tabl
     assert judge(plant(clean, "metrics", "bad_pixel_frac", 0.1), "maskbits").status == "WARN"
 
 
-@pytest.mark.parametrize(("bricks", "status"), [(6, "PASS"), (25, "WARN")])
-def test_maskbits_takes_300_clean_hosts_for_masks_not_read(judge: Judge, bricks: int, status: str) -> None:
-    tables = plant(make_run(n_bricks=bricks), "metrics", "bad_pixel_frac", 0.0)
+@pytest.mark.parametrize(("bricks", "status"), [(12, "PASS"), (13, "WARN")])
+def test_maskbits_takes_150_hosts_without_a_bit_for_masks_not_read(
+    judge: Judge, bricks: int, status: str
+) -> None:
+    tables = plant(make_run(n_bricks=bricks), "metrics", "mask_medium_frac", 0.0)
     assert judge(tables, "maskbits").status == status
-    touched = plant(tables, "metrics", "wise_brightmask_frac", 0.01, slice(0, 48))
+    touched = plant(tables, "metrics", "mask_nprimary_frac", 0.01, slice(0, 48))
     assert judge(touched, "maskbits").status == "PASS"
 
 
