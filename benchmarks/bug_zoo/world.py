@@ -35,6 +35,7 @@ from survey.sky import write_sky
 TIER = "debug"
 BRICK_PIXELS = 600
 HOSTS_PER_BRICK = 18
+TABLE_ROWS_A_HOST = 48  # of grid_small
 NARROW_STAMPS = ("image", "raw_image")  # what no check reads
 
 _render = closure.render
