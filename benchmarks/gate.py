@@ -49,6 +49,7 @@ def tile(table: pa.Table, number: int) -> pa.Table:
         "brickname": lambda c: pc.binary_join_element_wise(c, str(number), "x"),
         "region_id": lambda c: pa.array(_numbered(c) + BRICKS * number, pa.int64()),
         "ra": lambda c: pa.array((c.to_numpy() + 0.61 * number) % 360.0),
+        "dec": lambda c: pa.array(c.to_numpy() + 0.0137 * number),
     }
     for name, make in changed.items():
         if name in table.column_names:

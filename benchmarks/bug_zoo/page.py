@@ -11,6 +11,7 @@ from typing import Any
 from scipy.stats import beta
 
 FAMILIES = ("physics", "units", "geometry", "data", "splits", "controls", "masks", "noise", "storage")
+AT_LEAST = ("coverage", "flux_theta_e")  # their statistic has to exceed the bound
 INTRO = """# The bug zoo, as measured
 
 `python -m benchmarks.bug_zoo --json > zoo.json`, then `python -m benchmarks.bug_zoo.page zoo.json
@@ -61,18 +62,18 @@ def _clean(clean: list[dict[str, Any]]) -> str:
         f"**{len(alarms)} of {n} were stopped**, so fewer than {limit:.1%} are (95 %).",
         "",
         *(f"- seed {row['seed']}: {name}: {told}" for row in alarms for name, told in _told(row)),
-        "The largest statistic of a clean run beside its bound, where that is no count of 0:",
+        "The statistic of the clean run that came nearest to its bound, where that is no count of 0:",
         "",
-        "| check | largest | bound | answers |",
+        "| check | nearest | bound | answers |",
         "|---|---|---|---|",
     ]  # fmt: skip
     for name in sorted(clean[0]["checks"]):
         answers = Counter(row["checks"][name][0] for row in clean)
         found = [row["checks"][name] for row in clean if row["checks"][name][1] is not None]
         if found and (found[0][2] or 0) > 0:
-            _, largest, bound = max(found, key=lambda one: one[1])
+            _, nearest, bound = (min if name in AT_LEAST else max)(found, key=lambda one: one[1])
             told = ", ".join(f"{count} {status}" for status, count in answers.most_common())
-            lines.append(f"| {name} | {largest:.3g} | {bound:.3g} | {told} |")
+            lines.append(f"| {name} | {nearest:.3g} | {bound:.3g} | {told} |")
     return "\n".join([*lines, ""])
 
 
