@@ -138,15 +138,18 @@ def main() -> int:
             builder = get_context("spawn").Process(target=build, args=(folder, options.rows))
             builder.start()
             builder.join()
+        cpu = time.process_time()
         rows = sum(pq.read_metadata(path).num_rows for path in (folder / "manifest").rglob("*.parquet"))
         answer = {"rows": rows, **summed(judge(folder, rows), rows)}
+        answer["cpu_seconds"] = time.process_time() - cpu
     if options.json:
         print(json.dumps(answer))
     for check in sorted(answer["checks"], key=lambda one: -one["seconds"]):
         told = f"{check['seconds']:7.2f} s {check['bytes'] / 1e6:9.1f} MB  {check['status']}"
         print(f"{check['name']:20} {told}", file=sys.stderr)
     print(
-        f"{rows:,} rows: {answer['seconds']:.1f} s, {answer['peak_mb']:.0f} MB at most, "
+        f"{rows:,} rows: {answer['seconds']:.1f} s ({answer['cpu_seconds']:.1f} s of CPU), "
+        f"{answer['peak_mb']:.0f} MB at most, "
         f"{answer['bytes'] / 1e6:.1f} MB read ({answer['bytes_a_row']:.0f} B a row), "
         f"{answer['dollars']:.4f} dollars",
         file=sys.stderr,

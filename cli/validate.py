@@ -95,8 +95,8 @@ def _close(folder: Path, layout: RunLayout, place: Path) -> None:
 
     try:
         table = close_folder(folder, layout.run_id)
-    except InputError as error:  # the checks meet the same table and say FAIL
-        output.note(f"closure could not be rendered: {error}")
+    except Exception as error:  # whatever values a broken folder holds: its closure check then says FAIL
+        output.note(f"closure could not be rendered: {type(error).__name__}: {error}")
         return
     part = place / f"tier={layout.tier}/run_id={layout.run_id}/part-00000.parquet"
     part.parent.mkdir(parents=True)

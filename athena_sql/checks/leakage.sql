@@ -36,14 +36,21 @@ raw_stamps AS (
 strips AS (
   SELECT host_id, region_split, ra, dec, cast(floor(dec * 3.6e3) AS bigint) AS strip FROM hosts
 ),
-nearby AS (
-  SELECT a.host_id AS host_id
-  FROM strips AS a
+reaching AS (
+  SELECT s.host_id AS host_id, s.region_split AS region_split, s.ra AS ra, s.dec AS dec, s.strip + t.step AS strip
+  FROM strips AS s
   CROSS JOIN UNNEST(sequence(-1, 1)) AS t (step)
-  JOIN strips AS b ON b.strip = a.strip + t.step
-  WHERE a.region_split < b.region_split
-    AND power((a.dec - b.dec) * 3.6e3, 2e0)
-      + power(least(abs(a.ra - b.ra), 3.6e2 - abs(a.ra - b.ra)) * cos(radians(a.dec)) * 3.6e3, 2e0) <= 1e0
+),
+pairs AS (
+  SELECT
+    a.host_id AS host_id, a.region_split AS split_a, b.region_split AS split_b,
+    power((a.dec - b.dec) * 3.6e3, 2e0)
+      + power(least(abs(a.ra - b.ra), 3.6e2 - abs(a.ra - b.ra)) * cos(radians(a.dec)) * 3.6e3, 2e0) AS squared
+  FROM reaching AS a
+  JOIN strips AS b ON b.strip = a.strip
+),
+nearby AS (
+  SELECT host_id FROM pairs WHERE split_a < split_b AND squared <= 1e0
 ),
 host_counts AS (
   SELECT

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import cost
 from pipeline.breaches import null_breach, range_breach
 from pipeline.checks import (
     ANSWER,
@@ -217,3 +218,7 @@ def test_go_is_no_fail_and_every_critical_passed(statuses: dict[str, str], criti
     go = "FAIL" not in statuses.values() and all(statuses.get(name) == "PASS" for name in critical)
     assert (found.verdict == "GO") == go
     assert bool(found.reasons) == (not go)
+
+
+def test_the_cost_estimate_knows_how_many_checks_there_are() -> None:
+    assert len(CHECKS) == cost.CHECKS
