@@ -57,7 +57,7 @@ def judge_folder(folder: Path, tier: str | None) -> dict[str, Any]:
 
     if foreign.is_foreign(folder):
         return _judge_foreign(folder, tier or "debug")
-    plan = get_json(FolderStore(folder), "plan.json") if (folder / "plan.json").is_file() else {}
+    plan = _plan_in(folder)
     request = plan.get("request", {})
     if tier is None and "settings" in request:
         settings = tier_of(RunRequest.from_event(request))
@@ -82,6 +82,20 @@ def judge_folder(folder: Path, tier: str | None) -> dict[str, Any]:
             for check in checks.load_checks()
         ]
     return _answer(folder, layout, rows, results, settings.critical)
+
+
+def _plan_in(folder: Path) -> dict[str, Any]:
+    """The folder's plan.json; {} if there is none. InputError if it is no plan."""
+    path = folder / "plan.json"
+    if not path.is_file():
+        return {}
+    plan = get_json(FolderStore(folder), path.name)
+    request = plan.get("request", {}) if isinstance(plan, dict) else None
+    names = [request.get(key, "") for key in ("tier", "run_id")] if isinstance(request, dict) else [None]
+    rows = plan.get("expected_rows", 0) if isinstance(plan, dict) else None
+    if not (all(isinstance(name, str) for name in names) and type(rows) is int):
+        raise InputError(f"{path}: not a run's plan; write it again, or judge the folder without it")
+    return dict(plan)
 
 
 def _to_close(catalogue: FolderCatalogue) -> bool:
