@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test test-trino lint fresh-locks docs clean
+.PHONY: run test test-trino fetch-trino lint fresh-locks docs clean
 
 run: $(VENV)/.run  ## The debug tier on this machine: verdict, tables and review page.
 	$(BIN)/darkhalo run debug
@@ -24,6 +24,9 @@ lint: $(VENV)/.dev  ## The checks of `make test` that take seconds.
 
 test-trino: $(VENV)/.dev  ## Every SQL file on DuckDB and on a real Trino (Maven and Java 17; 400 MB once).
 	DARKHALO_TRINO=$(CURDIR)/build/trino $(BIN)/python -m pytest tests/trino -n 0
+
+fetch-trino: $(VENV)/.dev  ## What test-trino needs; says why, and fails, where it cannot be had.
+	@$(BIN)/python -m tests.trino.server build/trino
 
 docs: $(VENV)/.run  ## Write the generated pages of docs/ again (a test compares them).
 	$(BIN)/python docs/generate.py

@@ -19,7 +19,7 @@ from pipeline.events import INJECT_PHASE, RunRequest
 from pipeline.progress import Progress
 from pipeline.schema import METRICS, STAMPS
 from pipeline.store import S3Store
-from report import write_review
+from report import write_measured, write_review
 
 STACK = "DarkHaloScope"
 _POLL = 0.2  # seconds
@@ -55,6 +55,13 @@ class LocalRun:
             run_dir = cloud.object_path(bucket, request.layout.prefix.rstrip("/"))
             final, phases = _execute(cloud, request, run_dir)
             seconds |= phases
+        measured = {
+            "seconds": seconds,
+            "bytes_a_row": {name: _bytes(run_dir / name) // final["counts"]["rows"] for name in _COUNTED},
+            "peak_memory_mb": _peak_memory_mb(),
+            "cpu_seconds": _cpu_seconds(),
+        }
+        write_measured(run_dir, measured)
         started = time.monotonic()
         review = write_review(run_dir)
         seconds["review page"] = round(time.monotonic() - started, 1)
@@ -68,9 +75,7 @@ class LocalRun:
             "quarantined": final["counts"]["quarantined"],
             "quarantined_by_reason": final["counts"]["quarantined_by_reason"],
             "rows_per_second_4c": round(final["counts"]["rows"] / max(seconds["InjectBricks"], 0.1)),
-            "bytes_a_row": {name: _bytes(run_dir / name) // final["counts"]["rows"] for name in _COUNTED},
-            "peak_memory_mb": _peak_memory_mb(),
-            "seconds": seconds,
+            **measured,
         }
 
 
@@ -146,6 +151,13 @@ def _peak_memory_mb() -> dict[str, int]:
     unit = 1024 if sys.platform != "darwin" else 1024**2  # ru_maxrss is in KiB on Linux, in bytes on macOS
     who = {"cloud": resource.RUSAGE_SELF, "largest task": resource.RUSAGE_CHILDREN}
     return {name: resource.getrusage(kind).ru_maxrss // unit for name, kind in who.items()}
+
+
+def _cpu_seconds() -> dict[str, float]:
+    """CPU of this process (cloud, server, Athena) and of all its tasks and Lambdas that have ended."""
+    who = {"cloud": resource.RUSAGE_SELF, "tasks": resource.RUSAGE_CHILDREN}
+    used = {name: resource.getrusage(kind) for name, kind in who.items()}
+    return {name: round(use.ru_utime + use.ru_stime, 1) for name, use in used.items()}
 
 
 def _failed_task(cloud: LocalCloud) -> tuple[int, str] | None:

@@ -18,6 +18,7 @@ from pipeline import checks
 from pipeline.errors import InputError
 from pipeline.events import RunRequest
 from pipeline.manifest import tier_of
+from pipeline.promises import promises
 from pipeline.schema import CLOSURE, MANIFEST, METRICS, STAMPS
 from pipeline.selection import write_cells
 from pipeline.storage import RunLayout
@@ -56,7 +57,7 @@ def judge_folder(folder: Path, tier: str | None) -> dict[str, Any]:
 
     if foreign.is_foreign(folder):
         return _judge_foreign(folder, tier or "debug")
-    plan = get_json(FolderStore(folder), "plan.json") if (folder / "plan.json").is_file() else {}
+    plan = _plan_in(folder)
     request = plan.get("request", {})
     if tier is None and "settings" in request:
         settings = tier_of(RunRequest.from_event(request))
@@ -71,14 +72,30 @@ def judge_folder(folder: Path, tier: str | None) -> dict[str, Any]:
     layout = RunLayout(*_identity(engine, given))
     rows = _count(engine, MANIFEST.name) if catalogue.present(MANIFEST.name) else _count(engine, METRICS.name)
     expected = plan.get("expected_rows", rows)
+    promised = promises(settings)
     with tempfile.TemporaryDirectory() as place:
         if _to_close(catalogue):
             _close(folder, layout, Path(place))
             engine = Engine(FolderCatalogue(folder, constants=given, elsewhere={CLOSURE.name: Path(place)}))
         results = [
-            _check(engine, check, layout, expected, settings.critical) for check in checks.load_checks()
+            _check(engine, check, layout, expected, settings.critical, promised)
+            for check in checks.load_checks()
         ]
     return _answer(folder, layout, rows, results, settings.critical)
+
+
+def _plan_in(folder: Path) -> dict[str, Any]:
+    """The folder's plan.json; {} if there is none. InputError if it is no plan."""
+    path = folder / "plan.json"
+    if not path.is_file():
+        return {}
+    plan = get_json(FolderStore(folder), path.name)
+    request = plan.get("request", {}) if isinstance(plan, dict) else None
+    names = [request.get(key, "") for key in ("tier", "run_id")] if isinstance(request, dict) else [None]
+    rows = plan.get("expected_rows", 0) if isinstance(plan, dict) else None
+    if not (all(isinstance(name, str) for name in names) and type(rows) is int):
+        raise InputError(f"{path}: not a run's plan; write it again, or judge the folder without it")
+    return dict(plan)
 
 
 def _to_close(catalogue: FolderCatalogue) -> bool:
@@ -92,8 +109,8 @@ def _close(folder: Path, layout: RunLayout, place: Path) -> None:
 
     try:
         table = close_folder(folder, layout.run_id)
-    except InputError as error:  # the checks meet the same table and say FAIL
-        output.note(f"closure could not be rendered: {error}")
+    except Exception as error:  # whatever values a broken folder holds: its closure check then says FAIL
+        output.note(f"closure could not be rendered: {type(error).__name__}: {error}")
         return
     part = place / f"tier={layout.tier}/run_id={layout.run_id}/part-00000.parquet"
     part.parent.mkdir(parents=True)
@@ -104,7 +121,8 @@ def _judge_foreign(folder: Path, tier: str) -> dict[str, Any]:
     """The same for the metrics of another pipeline; controls are critical, whatever the tier."""
     from local_cloud.athena_engine import Engine, FolderCatalogue
 
-    critical = (*load_tier(tier).critical, "controls")
+    settings = load_tier(tier)
+    critical, promised = (*settings.critical, "controls"), promises(settings)
     with foreign.brought_in(folder, tier) as found:
         engine = Engine(FolderCatalogue(found.folder))
         results = []
@@ -117,7 +135,9 @@ def _judge_foreign(folder: Path, tier: str) -> dict[str, Any]:
                     )
                 )
             else:
-                results.append(_check(engine, check, found.layout, found.rows, critical, found.present))
+                results.append(
+                    _check(engine, check, found.layout, found.rows, critical, promised, found.present)
+                )
         return _answer(folder, found.layout, found.rows, results, critical)
 
 
@@ -200,12 +220,12 @@ def _count(engine: Engine, table: str) -> int:
 
 def _check(
     engine: Engine, check: checks.Check, layout: RunLayout, expected: int, critical: tuple[str, ...],
-    columns: frozenset[str] | None = None,
+    promised: dict[str, str], columns: frozenset[str] | None = None,
 ) -> checks.CheckResult:  # fmt: skip
     from local_cloud.athena_engine import QueryError
 
     try:
-        result = engine.execute(checks.render(check, layout, expected, columns))
+        result = engine.execute(checks.render(check, layout, expected, promised, columns))
     except QueryError as error:
         return checks.result_from_error(check.name, str(error), check.name in critical)
     names = [name for name, _ in result.columns]

@@ -7,25 +7,25 @@ from the schema (which columns, which NULLs, which ranges) is generated from it 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from string import Template
 from typing import Any
 
 from pipeline import closure_rates
+from pipeline.breaches import control_breaches, mask_breaches, null_breach, range_breach
 from pipeline.errors import InputError
 from pipeline.schema import (
     BANDS,
     CLOSURE,
     DATABASE,
     MANIFEST,
-    MASK_BITS,
     METRICS,
     STAMPS,
-    Column,
     Table,
 )
+from pipeline.sql import sql_double, sql_text
 from pipeline.storage import RunLayout, check_run_id, check_tier_name
 
 STATUSES = ("PASS", "FAIL", "WARN", "INCONCLUSIVE", "NOT_EXERCISED")
@@ -41,27 +41,6 @@ TRINO_TYPES = {
     "boolean": "boolean",
     "binary": "varbinary",
 }
-
-# Nothing is injected into a control, so what describes the arcs is NULL there.
-_OF_ARCS = frozenset(
-    {"arc_snr", "arc_peak_snr", "total_injected_flux", "magnification", "flux_in_stamp"}
-    | {"psf_kind", "psf_beta"}
-    | {f"injected_flux_{band}_nmgy" for band in "grz"}
-    | {f"psf_fwhm_used_{band}" for band in "grz"}
-)  # fmt: skip
-# A release may lack it, in any row: psfdepth before DR8, mask bits 14 and up before DR10. And a stamp may
-# show neither its host's light nor a good pixel.
-_MAY_LACK = frozenset(
-    {f"{name}_{band}" for band in "grz" for name in ("psfdepth", "sky_noise")}
-    | {f"mask_{bit}_frac" for bit in MASK_BITS[14:]}
-    | {"host_x_arcsec", "host_y_arcsec"}
-)
-_POSITIVE = frozenset(
-    {"total_injected_flux"}
-    | {f"src_flux_{band}_nmgy" for band in "grz"}
-    | {f"injected_flux_{band}_nmgy" for band in "grz"}
-)
-_GOOD = "cutout_ok AND metrics_ok"
 
 
 @dataclass(frozen=True)
@@ -142,18 +121,19 @@ def parse_check(file_name: str, text: str) -> Check:
 # ---------------------------------------------------------------- SQL
 
 
-def render(check: Check, layout: RunLayout, expected_rows: int, columns: frozenset[str] | None = None) -> str:
+def render(
+    check: Check, layout: RunLayout, expected_rows: int, promised: Mapping[str, str],
+    columns: frozenset[str] | None = None,
+) -> str:  # fmt: skip
     """The SQL of a check for a run that was planned with `expected_rows` rows.
 
+    promised: what the run's tier states, from pipeline.promises.
     columns: those of metrics that are judged column by column, where a foreign table has not all of them.
     """
     if expected_rows < 0:
         raise InputError(f"expected_rows is {expected_rows}; give the number of rows of the manifest")
-    return _fill(
-        check.name,
-        check.sql,
-        {**_of_run(layout), "expected_rows": str(expected_rows), **_of_schema(columns), **_of_closure()},
-    )
+    own = {**_of_run(layout), "expected_rows": str(expected_rows), **_of_schema(columns), **_of_closure()}
+    return _fill(check.name, check.sql, {**own, **promised})
 
 
 def selection_function_sql(layout: RunLayout) -> str:
@@ -163,8 +143,9 @@ def selection_function_sql(layout: RunLayout) -> str:
 
 
 def _fill(name: str, text: str, values: dict[str, str]) -> str:
+    sql = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
     try:
-        return Template(text).substitute(values)
+        return Template(sql).substitute(values)
     except (KeyError, ValueError) as error:
         raise InputError(
             f"athena_sql: {name}.sql: placeholder {error} is not known; see pipeline/checks.py"
@@ -188,15 +169,29 @@ def _of_schema(present: frozenset[str] | None) -> dict[str, str]:
         for name, condition in control_breaches()
         if present is None or name in present
     ]
+    masks = [
+        (name, condition) for name, condition in mask_breaches()
+        if present is None or {"bad_pixel_frac", name.split()[-1]} <= present
+    ]  # fmt: skip
     return {
         "schema_columns": ",\n    ".join(_schema_values((MANIFEST, METRICS, STAMPS, CLOSURE))),
         **_counters("nulls", nulls),
-        **_counters("ranges", ranges + in_controls),
+        **_counters("ranges", ranges + in_controls + masks),
         "disagreement": "\n      OR ".join(
             f"m.{name} IS DISTINCT FROM p.{name}" for name in METRICS.names if name in MANIFEST.names
         ),
+        "mask_fractions": _largest(
+            name
+            for name in METRICS.names
+            if name.endswith("mask_frac") or name.startswith("mask_")
+            if present is None or name in present
+        ),
         "manifest_columns": ", ".join(name for name in METRICS.names if name in MANIFEST.names),
     }
+
+
+def _largest(names: Iterable[str]) -> str:
+    return f"greatest({', '.join(f'coalesce(cast({name} AS double), 0e0)' for name in names)}, 0e0)"
 
 
 def _of_closure() -> dict[str, str]:
@@ -220,24 +215,6 @@ def _of_closure() -> dict[str, str]:
     }
 
 
-def sql_text(value: str) -> str:
-    """A string literal."""
-    return "'" + value.replace("'", "''") + "'"
-
-
-def sql_number(value: float, column: Column) -> str:
-    """A literal of the column's type: in Trino 0.5 is a DECIMAL, 0.5e0 a double."""
-    if column.type in ("bigint", "int"):
-        return str(int(value))
-    return sql_double(value)
-
-
-def sql_double(value: float) -> str:
-    """A literal of type double."""
-    text = repr(float(value))
-    return text if "e" in text else text + "e0"
-
-
 def _schema_values(tables: Iterable[Table]) -> list[str]:
     return [
         f"({sql_text(table.name)}, {sql_text(name)}, {sql_text(kind)})"
@@ -249,79 +226,20 @@ def _schema_values(tables: Iterable[Table]) -> list[str]:
     ]
 
 
-def null_breach(column: Column) -> str:
-    """When a row of metrics breaks the column's promise of a value; "" where it promises none.
-
-    Identity and flags are never NULL. Parameters are set in injections, measured or not. Measurements are
-    set in good rows, those of arcs in good injections only. A number is finite wherever it is set.
-    """
-    name = column.name
-    empty = f"({name} IS NULL OR {name} = '')" if column.type == "string" else f"{name} IS NULL"
-    if name == "quarantine_reason":
-        return f"(NOT cutout_ok AND {empty}) OR ({_GOOD} AND {name} IS NOT NULL)"
-    if not column.nullable:
-        missing = empty
-    elif name in _MAY_LACK:
-        missing = ""
-    elif name in MANIFEST.names:
-        missing = f"(NOT is_control AND {empty})"
-    elif name == "psf_beta":
-        missing = f"({_GOOD} AND NOT is_control AND psf_kind = 'moffat' AND {empty})"
-    elif name in _OF_ARCS:
-        missing = f"({_GOOD} AND NOT is_control AND {empty})"
-    else:
-        missing = f"({_GOOD} AND {empty})"
-    infinite = f"NOT is_finite({name})" if column.type in ("double", "float") else ""
-    return " OR ".join(part for part in (missing, infinite) if part)
-
-
-def range_breach(column: Column) -> str:
-    """When a value of metrics lies outside the column's physical range; "" where it has none.
-
-    NaN is neither above nor below, so the condition is NOT (inside): Trino and DuckDB then agree on it.
-    """
-    name = column.name
-    inside = []
-    if column.low is not None:
-        inside.append(f"{name} >= {sql_number(column.low, column)}")
-    if column.high is not None:
-        inside.append(f"{name} <= {sql_number(column.high, column)}")
-    breach = f"NOT ({' AND '.join(inside)})" if inside else ""
-    if name in _POSITIVE:
-        rows = "NOT is_control" if name in MANIFEST.names else f"{_GOOD} AND NOT is_control"
-        breach += f" OR ({rows} AND NOT {name} > 0e0)"
-    if name == "lens_model":
-        breach = "lens_model <> CASE WHEN is_control THEN 'CONTROL' ELSE 'SIE' END"
-    return breach
-
-
-def control_breaches() -> list[tuple[str, str]]:
-    """(column, condition) of what must not be set in a control: truth, and light that was never added."""
-    truth = [c.name for c in MANIFEST.columns if c.nullable and c.name in METRICS.names]
-    breaches = [(name, f"is_control AND {name} IS NOT NULL") for name in truth if name not in _MAY_LACK]
-    light = [name for name in METRICS.names if name in _OF_ARCS and not name.startswith("psf_")]
-    breaches += [
-        (name, f"is_control AND {name} IS NOT NULL" + ("" if name in _RATIOS else f" AND {name} <> 0e0"))
-        for name in light
-    ]
-    return breaches
-
-
-_RATIOS = ("magnification", "flux_in_stamp")  # of no light there is no ratio; its flux and SNR may be 0
-
-
 def _counters(prefix: str, conditions: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """The placeholders <prefix>_counts, _total and _found: count each condition, sum, name the culprits."""
+    """Placeholders <prefix>_flags (of a row), _total, _sums and _found: test, add, count, name."""
     columns = [f"{prefix}_{number}" for number in range(len(conditions))]
-    counts = (
-        f"count_if({condition}) AS {name}" for name, (_, condition) in zip(columns, conditions, strict=True)
+    flags = (
+        f"CASE WHEN {condition} THEN 1 ELSE 0 END AS {name}"
+        for name, (_, condition) in zip(columns, conditions, strict=True)
     )
     found = (
         f"CASE WHEN {name} > 0 THEN {sql_text(label + ' ')} || cast({name} AS varchar) || ', ' ELSE '' END"
         for name, (label, _) in zip(columns, conditions, strict=True)
     )
     return {
-        f"{prefix}_counts": ",\n    ".join(counts),
+        f"{prefix}_flags": ",\n    ".join(flags),
+        f"{prefix}_sums": ",\n    ".join(f"sum({name}) AS {name}" for name in columns),
         f"{prefix}_total": " + ".join(columns),
         f"{prefix}_found": "\n      || ".join(found),
     }

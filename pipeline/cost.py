@@ -28,7 +28,10 @@ S3_GET, S3_PUT = 0.0004 / 1000, 0.005 / 1000
 ATHENA_TB = 5.0
 LOG_GB = 0.50
 ENDPOINT_HOUR = 0.01  # one interface endpoint in one zone: three of them in two zones
-_TRANSITIONS_A_CHILD, _FILES_A_BRICK, _CHECKS, _LOG_BYTES_A_TASK = 3, 10, 12, 50_000
+# The gate: number of queries, and the bytes they read together over those of metrics and manifest, measured
+# on a million rows (benchmarks/README.md). Athena bills 10 MB a query at least.
+CHECKS, CHECKS_READ, LEAST_SCAN = 26, 0.95, 10e6
+_TRANSITIONS_A_CHILD, _FILES_A_BRICK, _LOG_BYTES_A_TASK = 3, 10, 50_000
 
 
 @dataclass(frozen=True)
@@ -73,12 +76,12 @@ def _dollars(task_hours: float, hours: float, n: int, bricks: int, size: dict[st
     parts = math.ceil(size["stamps"] / 16e6)
     gets = 2 * bricks * _FILES_A_BRICK
     puts = bricks * _FILES_A_BRICK + parts + 6 * n
-    scanned = _CHECKS * 0.3 * (size["metrics"] + size["manifest"])
+    scanned = CHECKS_READ * (size["metrics"] + size["manifest"])
     return {
         "fargate": task_hours * rate * mean_price,
         "step functions": (2 * n * _TRANSITIONS_A_CHILD + 40) * TRANSITION,
         "s3 requests": gets * S3_GET + puts * S3_PUT,
-        "athena": max(scanned, _CHECKS * 10e6) / 1e12 * ATHENA_TB,
+        "athena": max(scanned, CHECKS * LEAST_SCAN) / 1e12 * ATHENA_TB,
         "logs": 2 * n * _LOG_BYTES_A_TASK / 1e9 * LOG_GB,
         "endpoints": 6 * ENDPOINT_HOUR * math.ceil(hours),
     }

@@ -36,5 +36,12 @@ def require_go(store: Store, tier: Tier) -> None:
             )
 
 
+def earlier_run(store: Store, request: RunRequest, plan: dict[str, Any]) -> str:
+    """The last by name of the other whole runs of the same code, settings and hosts with a GO; "" if none."""
+    found = [get_json(store, item.key) for item in store.list(go_prefix(request.tier, plan["code_version"]))]
+    same = [go["run_id"] for go in found if go["config_hash"] == plan["config_hash"]]
+    return max((run for run in same if run != request.run_id), default="")
+
+
 def _agree(theirs: dict[str, Any], ours: dict[str, Any]) -> bool:
     return all(theirs[name] == ours[name] for name in set(theirs) & set(ours))

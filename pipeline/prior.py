@@ -29,7 +29,7 @@ USES = (
     "mag_r", "color_g_r", "color_r_z", "reff", "n_sersic", "src_e", "src_phi", "theta_e", "axis_ratio",
     "lens_phi", "shear", "shear_phi", "radius", "angle",
 )  # fmt: skip
-_REFF_CUT, _THETA_E_CUT = 2.5, 2.0  # standard deviations at which the log-normal scatters end
+REFF_CUT, THETA_E_CUT = 2.5, 2.0  # standard deviations at which the log-normal scatters end
 
 Columns = dict[str, Floats]
 
@@ -57,7 +57,7 @@ def sources(u: Columns, prior: SourceDistribution) -> Columns:
     2007, ApJS 172, 219).
     """
     mag = power_law_counts(u["mag_r"], prior.mag_r_bright, prior.mag_r_faint, prior.count_slope)
-    scatter = prior.reff_scatter * standard_normal(u["reff"], _REFF_CUT)
+    scatter = prior.reff_scatter * standard_normal(u["reff"], REFF_CUT)
     return {
         "src_mag_r": mag,
         "src_color_g_r": truncated_normal(u["color_g_r"], prior.color_g_r),
@@ -85,7 +85,7 @@ def lenses(hosts: Columns, u: Columns, prior: LensDistribution) -> Columns:
     median = np.clip(median, prior.theta_e_low, prior.theta_e_high)
     e, phi = mass_shape(hosts["shape_e1"], hosts["shape_e2"], u["axis_ratio"], u["lens_phi"], prior)
     return {
-        "theta_e_arcsec": median * exp10(prior.theta_e_scatter * standard_normal(u["theta_e"], _THETA_E_CUT)),
+        "theta_e_arcsec": median * exp10(prior.theta_e_scatter * standard_normal(u["theta_e"], THETA_E_CUT)),
         "lens_e": e,
         "lens_phi_rad": phi,
         "shear": rayleigh(u["shear"], prior.shear),

@@ -77,7 +77,7 @@ def get_json(store: Store, key: str) -> Any:
     """A JSON object's value; InputError names a key that is absent or no JSON."""
     try:
         return json.loads(store.get(key))
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or no text
         raise InputError(
             f"{store.uri(key)}: not JSON ({error}); run the step that writes it again"
         ) from error

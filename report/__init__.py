@@ -6,7 +6,8 @@ a strip of stamps for the README. Both read only what they show: column projecti
 
 from __future__ import annotations
 
+from report.cost import write_measured
 from report.hero import hero_image
 from report.review import write_review
 
-__all__ = ["hero_image", "write_review"]
+__all__ = ["hero_image", "write_measured", "write_review"]

@@ -301,9 +301,9 @@ def _series(style: int, line: Line, x: Axis, y: Axis, n_lines: int) -> Series:
 
 
 def sky(
-    title: str, ra: Floats, dec: Floats, split: np.ndarray, names: Sequence[str], total: int
+    title: str, told: str, ra: Floats, dec: Floats, split: np.ndarray, names: Sequence[str], total: int
 ) -> Chart | None:
-    """One dot a brick, by split; right ascension grows to the left, as on the sky."""
+    """One dot a brick, by its class; right ascension grows to the left, as on the sky. told: the caption."""
     known = np.isfinite(ra) & np.isfinite(dec)
     if not known.any():
         return None
@@ -320,7 +320,7 @@ def sky(
     )  # fmt: skip
     ticks = [Tick(x(t), format_value(t % 360)) for t in round_ticks(x_low, x_high)][::-1]
     shown = f"{thousands(known.sum())} of " if known.sum() < total else ""
-    caption = f"{shown}{thousands(total)} bricks. Splits are regions of the sky: none may hold two colours."
+    caption = f"{shown}{thousands(total)} bricks. {told}"
     return Chart(
         title, caption, "right ascension (deg)", "declination (deg)", *size, x_ticks=_thin(ticks),
         y_ticks=tuple(Tick(y(t), _signed(t)) for t in round_ticks(y_low, y_high)), series=series,

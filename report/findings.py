@@ -216,14 +216,36 @@ def _threshold_note(frame: Frame, theta: Groups) -> tuple[str, ...]:
 
 
 def psf(frame: Frame) -> Section:
-    """psfsize_r as a histogram, where each band's came from, and the FWHM used against it."""
-    chart = distribution("PSF size in r", frame.numbers("psfsize_r"), "psfsize_r (arcsec)", size=(460, 290))
-    tables = tuple(t for t in (_psf_sources(frame), _psf_widths(frame)) if t.rows)
-    notes = [] if chart else ["No row has a psfsize_r."]
+    """psfsize and depth in r as histograms, where each band's PSF came from, FWHM used, depth by band."""
+    size = (460, 290)
+    depth = five_sigma(frame.numbers("psfdepth_r"))
+    found = (
+        distribution("PSF size in r", frame.numbers("psfsize_r"), "psfsize_r (arcsec)", size=size),
+        distribution("Depth in r", depth, "5 sigma point-source depth (mag)", size=size),
+    )
+    charts = tuple(chart for chart in found if chart is not None)
+    tables = tuple(t for t in (_psf_sources(frame), _psf_widths(frame), _depths(frame)) if t.rows)
+    notes = [] if found[0] else ["No row has a psfsize_r."]
     zero = int((frame.numbers("psfsize_r") <= 0).sum())
     if zero:
         notes.append(f"{zero:,} rows have a psfsize_r of 0 or less, which is never a valid PSF.")
-    return Section((chart,) if chart else (), tables, tuple(notes))
+    return Section(charts, tables, tuple(notes))
+
+
+def five_sigma(psfdepth: Floats) -> Floats:
+    """The AB magnitude of a point source at 5 sigma; psfdepth in 1/nmgy^2, NaN where it is not positive."""
+    good = psfdepth > 0
+    return np.where(good, 22.5 - 2.5 * np.log10(5 / np.sqrt(np.where(good, psfdepth, 1.0))), np.nan)
+
+
+def _depths(frame: Frame) -> HtmlTable:
+    rows = []
+    for band in BANDS:
+        known = _finite(five_sigma(frame.numbers(f"psfdepth_{band}")))
+        if len(known):
+            low, median, high = np.quantile(known, (0.05, 0.5, 0.95))
+            rows.append((band, f"{median:.2f}", f"{low:.2f} to {high:.2f}"))
+    return HtmlTable("Depth, 5 sigma, point source", ("band", "median (mag)", "90 % of rows"), tuple(rows))
 
 
 def _psf_sources(frame: Frame) -> HtmlTable:

@@ -62,7 +62,7 @@ class Verdict:
 def load_verdict(run_dir: Path) -> Verdict:
     """The run's verdict; InputError names the file and what is wrong with it."""
     path = run_dir / "verdict.json"
-    record = _json_object(path)
+    record = json_object(path)
     if record.get("verdict") not in ("GO", "NO-GO"):
         raise InputError(f"{path}: verdict is {record.get('verdict')!r}, not GO or NO-GO; {MEND}")
     for key in ("reasons", "checks"):
@@ -83,12 +83,12 @@ def load_verdict(run_dir: Path) -> Verdict:
 def load_plan(run_dir: Path) -> tuple[dict[str, Any], str]:
     """(plan.json, "") or ({}, a sentence that says why it is not shown)."""
     try:
-        return _json_object(run_dir / "plan.json"), ""
+        return json_object(run_dir / "plan.json"), ""
     except InputError as error:
         return {}, f"The plan is not shown: {error}."
 
 
-def _json_object(path: Path) -> dict[str, Any]:
+def json_object(path: Path) -> dict[str, Any]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

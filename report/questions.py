@@ -9,10 +9,21 @@ from report.words import STATUS_WORDS, description, next_step, plural
 
 PHYSICS = frozenset(
     {"closure", "magnification", "flux_theta_e", "flux_identity", "source_flux", "source_positions"}
-    | {"brick_outliers", "snr_depth"}
+    | {"brick_outliers", "snr_depth", "magnification_tail"}
 )
 #: A check that is in none of the lists counts among the data.
-USE = frozenset({"leakage", "split_balance", "coverage", "controls", "control_match", "realism"})
+USE = frozenset(
+    {
+        "leakage",
+        "split_balance",
+        "split_fractions",
+        "coverage",
+        "controls",
+        "control_match",
+        "realism",
+        "prior",
+    }
+)
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,16 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.schema import BANDS, CLOSURE, METRICS
-from report import findings, questions, residuals, tallies, words
+from report import findings, questions, residuals, tallies, theory, words
 from report.cards import build_gallery
+from report.cost import cost
 from report.folder import Frame, TableRead, Verdict, count_table, load_plan, load_verdict, read_table
 from report.stats import group_values
 
 METRICS_COLUMNS = (
     "task_id", "brickname", "host_id", "ra", "dec", "is_control", "cutout_ok", "quarantine_reason",
     "total_injected_flux", "offset_x_arcsec", "offset_y_arcsec", "psf_kind", "psf_beta",
+    *(f"psfdepth_{b}" for b in BANDS),
     *(column for column, *_ in findings.PARAMETERS if column != "psfsize_r"),
     *(f"{name}_{b}" for name in ("psfsize", "psf_source", "psf_fwhm_used") for b in BANDS),
 )  # fmt: skip
@@ -55,6 +57,7 @@ def render(run_dir: Path) -> str:
         "settings": settings(plan),
         "answers": questions.answers(verdict),
         "closure": residuals.closure(closure),
+        "cost": cost(run_dir, plan, verdict.rows),
         "libraries": libraries(),
         "written": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         **_verdict_words(verdict, read_table(run_dir, "check_results", ("name", "status")).frame),
@@ -87,6 +90,7 @@ def _sections(
         "cross": tallies.split_by_theta(frame, theta),
         "confounding": tallies.confounding(frame, theta) if len(theta) else "",
         "parameters": findings.parameters(frame) if len(frame) else None,
+        "magnification": theory.magnification(lenses),
         "physics": findings.against_theta(lenses, fine) if len(frame) else None,
         "completeness": findings.completeness(selection, verdict),
         "psf": findings.psf(frame) if len(frame) else None,

@@ -16,6 +16,8 @@ from report.words import HtmlTable, number, share
 
 WORST_BRICKS = 12
 MISSING = "not given"
+BAD_BRICK = 0.2  # mean share of bad pixels above which a brick's stamps would be cut from a clean sample
+OUTCOMES = ("every row has its stamp", "many bad pixels", "some rows without a stamp", "no stamp at all")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Counts:
 
     tiles: tuple[Tile, ...]
     tables: tuple[HtmlTable, ...]
-    sky: Chart | None
+    skies: tuple[Chart, ...]
     notes: tuple[str, ...]
 
 
@@ -57,7 +59,7 @@ def counts(metrics: TableRead, others: Sequence[TableRead], verdict_rows: int | 
     return Counts(
         _tiles(metrics, others),
         tuple(table for table in tables if table.rows),
-        _sky(frame) if len(frame) else None,
+        _skies(frame) if len(frame) else (),
         tuple(_notes(metrics, others, verdict_rows)),
     )
 
@@ -170,14 +172,33 @@ def _mean_by(codes: NDArray[np.int64], values: NDArray[np.float64], n: int) -> N
     return np.asarray(np.where(numbers > 0, sums / np.maximum(numbers, 1), np.nan))
 
 
-def _sky(frame: Frame) -> Chart | None:
+def _skies(frame: Frame) -> tuple[Chart, ...]:
+    """The bricks by split, and by what became of their rows."""
     brick, names = frame.codes("brickname")
     known = np.flatnonzero(brick >= 0)
     _, first = np.unique(brick[known], return_index=True)
     rows = known[first][:: max(1, len(names) // 3000)]
-    split, split_names = splits_of(frame)
     ra, dec = frame.numbers("ra")[rows], frame.numbers("dec")[rows]
-    return sky("Bricks on the sky", ra, dec, split[rows], split_names, len(names))
+    split, split_names = splits_of(frame)
+    outcome = _outcomes(frame, brick, len(names))[brick[rows]]
+    maps = (
+        (
+            "Bricks by split",
+            "Splits are regions of the sky: none may hold two colours.",
+            split[rows],
+            split_names,
+        ),
+        ("Bricks by outcome", "What became of each brick's rows.", outcome, list(OUTCOMES)),
+    )
+    drawn = (sky(title, told, ra, dec, code, labels, len(names)) for title, told, code, labels in maps)
+    return tuple(chart for chart in drawn if chart is not None)
+
+
+def _outcomes(frame: Frame, brick: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """Of each brick, the place of its outcome in OUTCOMES."""
+    gone = _mean_by(brick, _quarantine_mask(frame).astype(float), n)
+    bad = np.nan_to_num(_mean_by(brick, frame.numbers("bad_pixel_frac"), n))
+    return np.select([gone >= 1, gone > 0, bad > BAD_BRICK], [3, 2, 1], 0)
 
 
 def split_by_theta(frame: Frame, theta: Groups) -> HtmlTable | None:

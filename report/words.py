@@ -26,6 +26,16 @@ STATUS_MEANING = {
     "NOT_EXERCISED": "what the check is about is absent from this run",
     "PASS": "the finding is within its bound",
 }
+# What the n of a check counts: the units that its error clusters by
+UNITS = {
+    **dict.fromkeys(("brick_outliers", "control_match", "host_pixels", "leakage", "psf_provenance"), "hosts"),
+    **dict.fromkeys(("source_flux", "source_positions", "split_balance"), "hosts"),
+    **dict.fromkeys(("controls", "maskbits", "reruns", "stamp_hashes"), "stamps"),
+    **dict.fromkeys(("coverage", "flux_identity", "magnification", "prior", "realism", "snr_depth"), "rows"),
+    **dict.fromkeys(("nulls", "ranges", "schema", "success_rate"), "rows"),
+    "closure": "sampled rows", "flux_theta_e": "rows, errors by host", "magnification_tail": "rows above 3",
+    "split_fractions": "blocks of the sky",
+}  # fmt: skip
 # Fields that head a check's SQL file (athena_sql/checks), and the words of those that tell how it is judged
 FIELDS = ("name", "asks", "statistic", "bound", "needs", "stops", "on failure")
 HOW = (("statistic", "measures"), ("bound", "bound"), ("needs", "needs"), ("stops", "stops"))
@@ -45,7 +55,8 @@ class HtmlTable:
 class CheckRow:
     """One line of the table of checks.
 
-    question: what it asks; how: (word, explanation) of how it is judged; mend: what to do, in a failed one.
+    question: what it asks; units: what n counts; how: (word, explanation) of how it is judged; mend: what to
+    do, in a failed one.
     """
 
     check: Check
@@ -54,6 +65,7 @@ class CheckRow:
     statistic: str
     bound: str
     n: str
+    units: str
     how: tuple[tuple[str, str], ...]
     mend: str
 
@@ -86,7 +98,10 @@ def _check_row(check: Check) -> CheckRow:
     statistic, bound, n = (number(value) for value in (check.statistic, check.bound, check.n))
     how = tuple((words, told[field]) for field, words in HOW if field in told)
     mend = told.get("on failure", "") if check.status == "FAIL" else ""
-    return CheckRow(check, STATUS_WORDS[check.status], told.get("asks", ""), statistic, bound, n, how, mend)
+    return CheckRow(
+        check, STATUS_WORDS[check.status], told.get("asks", ""), statistic, bound, n,
+        UNITS.get(check.name, ""), how, mend,
+    )  # fmt: skip
 
 
 def description(name: str) -> dict[str, str]:

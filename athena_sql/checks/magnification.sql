@@ -16,6 +16,7 @@
 -- meets within 6 % for 0.3 <= n <= 8. K = 1.25 leaves room for both.
 WITH injections AS (
   SELECT
+    task_id,
     magnification,
     1e0 + 2.5e0 * exp(0.28e0 + 0.29e0 * src_n_sersic) * theta_e_arcsec / src_reff_arcsec AS ceiling
   FROM ${database}.metrics
@@ -28,7 +29,8 @@ facts AS (
     count_if(magnification > ceiling OR ceiling IS NULL) AS n_high,
     min(magnification) AS lowest,
     max(magnification) AS highest,
-    max(magnification / ceiling) AS of_ceiling
+    max(magnification / ceiling) AS of_ceiling,
+    min(CASE WHEN NOT coalesce(magnification BETWEEN 1e0 AND ceiling, false) THEN task_id END) AS first_task
   FROM injections
 )
 SELECT
@@ -43,5 +45,6 @@ SELECT
   format(
     '%d of %d good injections below 1 or without a value, %d above their ceiling; from %.3f to %.2f, ',
     n_low, n, n_high, coalesce(lowest, 0e0), coalesce(highest, 0e0)
-  ) || format('at most %.2f of the ceiling.', coalesce(of_ceiling, 0e0)) AS message
+  ) || format('at most %.2f of the ceiling%s.', coalesce(of_ceiling, 0e0),
+    CASE WHEN first_task IS NOT NULL THEN '; the first is task ' || first_task ELSE '' END) AS message
 FROM facts

@@ -3,13 +3,15 @@
 -- statistic: fraction of stamps with bad_pixel_frac > 0.2; or the first of the other bounds that is broken
 -- bound: 0.10 (the earlier train tier had 10.1 %, and 12 % failed its quality cuts); the median at most 0.5;
 --   0 values outside [0, 1]
--- needs: 30 hosts, for masks belong to hosts and not to rows. WARN where all of them have the same value, as
---   if no mask was read; a value of 0 (in both columns) counts as such from 300 hosts on: where masks touch
---   2 % of the stamps, 300 untouched ones in a row are drawn once in 430 times
--- stops: inverted bits (f becomes 1 - f), the wrong bit set, masks of zeros, hosts chosen inside masks
+-- needs: 30 hosts, for masks belong to hosts and not to rows. WARN where all have the same share of bad pixels
+--   above 0, and where of 150 hosts or more none has a bit set, of any kind, as if no mask was read: bits touch
+--   more than 5 % of the stamps (4 % alone lie at the edge of their brick's own area), and then 150 untouched
+--   ones in a row are drawn once in 2,000 times. Where masks are read and not applied, `ranges` fails at once
+-- stops: inverted bits (f becomes 1 - f), the wrong bit set, no mask read, hosts chosen inside masks
 -- on failure: compare the bits with the MB_ cards of the brick's maskbits file; mend the host selection
 WITH stamps_cut AS (
-  SELECT brickname, host_id, bad_pixel_frac AS bad, wise_brightmask_frac AS wise
+  SELECT brickname, host_id, bad_pixel_frac AS bad, wise_brightmask_frac AS wise,
+    ${mask_fractions} AS any_bit
   FROM ${database}.metrics
   WHERE tier = ${tier} AND run_id = ${run_id} AND cutout_ok
 ),
@@ -20,8 +22,8 @@ facts AS (
     count_if(NOT coalesce(bad BETWEEN 0e0 AND 1e0 AND wise BETWEEN 0e0 AND 1e0, false)) AS n_outside,
     1e0 * count_if(bad > 0.5e0) / nullif(count(*), 0) AS above_half,
     1e0 * count_if(bad > 0.2e0) / nullif(count(*), 0) AS above_fifth,
-    coalesce(min(bad) = max(bad), false)
-      AND (max(bad) > 0e0 OR (max(wise) = 0e0 AND count(DISTINCT host_id) >= 300)) AS is_constant,
+    coalesce((min(bad) = max(bad) AND max(bad) > 0e0)
+      OR (max(any_bit) = 0e0 AND count(DISTINCT host_id) >= 150), false) AS is_constant,
     avg(bad) AS mean_bad,
     avg(wise) AS mean_wise
   FROM stamps_cut

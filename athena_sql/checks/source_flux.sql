@@ -22,6 +22,7 @@ row_counts AS (
   SELECT
     count_if(NOT is_control) AS n,
     count_if(NOT is_control AND NOT coalesce(off <= 1e-4, false)) AS n_bad,
+    min(CASE WHEN NOT is_control AND NOT coalesce(off <= 1e-4, false) THEN task_id END) AS first_task,
     coalesce(max(off), 0e0) AS worst
   FROM planned
 ),
@@ -53,7 +54,8 @@ SELECT
   CASE WHEN n_bad > 0 THEN 0e0 ELSE 0.1e0 END AS bound,
   n_hosts AS n,
   format(
-    '%d of %d source fluxes do not follow from the host (ln off by at most %.5f); ', n_bad, n, worst
+    '%d of %d source fluxes do not follow from the host (ln off by at most %.5f; first %s); ', n_bad, n, worst,
+    coalesce(first_task, 'none')
   ) || format(
     '%.1f %% of %d hosts lie over 1.5 mag from the light in their raw stamp, all of them by %.2f mag in the mean.',
     1e2 * coalesce(off_fraction, 0e0), n_hosts, coalesce(mean_off, 0e0)

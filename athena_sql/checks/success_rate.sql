@@ -37,7 +37,9 @@ pairs AS (
     count_if(planned_id IS NOT NULL AND NOT is_good) AS n_failed,
     count_if(measured_id IS NULL) AS n_missing,
     count_if(planned_id IS NULL) AS n_unplanned,
-    count_if(is_changed) AS n_changed
+    count_if(is_changed) AS n_changed,
+    min(CASE WHEN measured_id IS NULL OR planned_id IS NULL OR is_changed
+      THEN coalesce(planned_id, measured_id) END) AS first_off
   FROM joined
 ),
 by_brick AS (
@@ -47,7 +49,10 @@ by_brick AS (
   GROUP BY brickname
 ),
 bricks AS (
-  SELECT count(*) AS n, count_if(2 * n_failed > n) AS n_failed FROM by_brick
+  SELECT
+    count(*) AS n, count_if(2 * n_failed > n) AS n_failed,
+    min(CASE WHEN 2 * n_failed > n THEN brickname END) AS first_failed
+  FROM by_brick
 ),
 plan_counts AS (
   SELECT count(*) AS n, count(*) - count(DISTINCT task_id) AS n_doubled FROM planned
@@ -80,6 +85,8 @@ facts AS (
     stamp_counts.n_stampless + stamp_counts.n_stray AS n_stamps_off,
     bricks.n AS n_bricks,
     bricks.n_failed AS n_bricks_failed,
+    bricks.first_failed AS first_failed,
+    pairs.first_off AS first_off,
     CASE
       WHEN bricks.n_failed >= bricks.n THEN 1e0
       ELSE inverse_beta_cdf(bricks.n_failed + 1e0, 1e0 * (bricks.n - bricks.n_failed), 0.95e0)
@@ -100,7 +107,8 @@ SELECT
     '%d rows of %d planned (%d expected): %d missing, %d unplanned, %d doubled, %d unlike the manifest, ',
     n_rows, n, ${expected_rows}, n_missing, n_unplanned, n_doubled, n_changed
   ) || format(
-    '%d stamps missing or stray; %.3f %% failed; %d of %d bricks failed, at most %.1f %% of bricks at 95 %%.',
+    '%d stamps missing or stray; %.3f %% failed; %d of %d bricks failed, at most %.1f %% of bricks at 95 %%',
     n_stamps_off, 1e2 * coalesce(failed, 1e0), n_bricks_failed, n_bricks, 1e2 * brick_limit
-  ) AS message
+  ) || CASE WHEN first_failed IS NOT NULL THEN '; the first is brick ' || first_failed ELSE '' END
+    || CASE WHEN first_off IS NOT NULL THEN '; the first row off is task ' || first_off ELSE '' END || '.' AS message
 FROM facts

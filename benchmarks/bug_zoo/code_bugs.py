@@ -19,33 +19,46 @@ QUARTER = np.pi / 2
 PIXEL = 0.262
 
 
+class NotPlantedError(Exception):
+    """The code that a bug changes was never called: the bug shows nothing of the gate."""
+
+
+@contextmanager
+def replaced(owner: Any, name: str, make: Callable[[Any], Callable[..., Any]]) -> Iterator[None]:
+    """make(the real one) in its place; NotPlantedError if nobody called it."""
+    wrong, calls = make(getattr(owner, name)), []
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        calls.append(None)
+        return wrong(*arguments, **named)
+
+    with mock.patch.object(owner, name, counted):
+        yield
+    if not calls:
+        raise NotPlantedError(f"{name} was never called; plant the bug where the code is now")
+
+
+def attribute(owner: Any, name: str, make: Callable[[Any], Callable[..., Any]]) -> Patch:
+    """Another function in the place of one of ours."""
+    return lambda: replaced(owner, name, make)
+
+
 def into_renderer(change: Callable[[Arguments], Arguments]) -> Patch:
     """What the renderer is given is changed; the manifest and the records stay right."""
-
-    @contextmanager
-    def patch() -> Iterator[None]:
-        real = inject.render_batch
-        with mock.patch.object(inject, "render_batch", lambda **a: real(**{**a, **change(a)})):
-            yield
-
-    return patch
+    return attribute(inject, "render_batch", lambda real: lambda **a: real(**{**a, **change(a)}))
 
 
 def out_of_renderer(change: Callable[[Any, Arguments], dict[str, np.ndarray]]) -> Patch:
     """What the renderer returns is changed: image (task, band, y, x), magnification, flux_in_stamp."""
 
-    @contextmanager
-    def patch() -> Iterator[None]:
-        real = inject.render_batch
-
+    def make(real: Callable[..., Any]) -> Callable[..., Any]:
         def wrong(**arguments: Any) -> Any:
             arcs = real(**arguments)
             return replace(arcs, **change(arcs, arguments))
 
-        with mock.patch.object(inject, "render_batch", wrong):
-            yield
+        return wrong
 
-    return patch
+    return attribute(inject, "render_batch", make)
 
 
 def image(change: Callable[[np.ndarray], np.ndarray]) -> Patch:
@@ -55,23 +68,15 @@ def image(change: Callable[[np.ndarray], np.ndarray]) -> Patch:
 def cutout(change: Callable[[Cutout], dict[str, Any]]) -> Patch:
     """What is read from the sky is changed."""
 
-    @contextmanager
-    def patch() -> Iterator[None]:
-        real = BrickReader.cut
+    def make(real: Callable[..., Any]) -> Callable[..., Any]:
+        def wrong(self: BrickReader, *arguments: Any) -> Iterator[tuple[int, Any]]:
+            for index, stamp in real(self, *arguments):
+                cut = isinstance(stamp, Cutout)
+                yield index, replace(stamp, **change(stamp)) if cut else stamp
 
-        def wrong(self: BrickReader, *arguments: Any) -> Cutout:
-            stamp = real(self, *arguments)
-            return replace(stamp, **change(stamp))
+        return wrong
 
-        with mock.patch.object(BrickReader, "cut", wrong):
-            yield
-
-    return patch
-
-
-def attribute(module: Any, name: str, make: Callable[[Any], Any]) -> Patch:
-    """Another function in the place of one of ours."""
-    return lambda: mock.patch.object(module, name, make(getattr(module, name)))
+    return attribute(BrickReader, "cut_all", make)
 
 
 def _scattered(arcs: Any, _: Arguments) -> dict[str, np.ndarray]:
@@ -111,6 +116,49 @@ def _half_precision(images: np.ndarray) -> np.ndarray:
     return np.rint(images / scale) * scale
 
 
+def source_fluxes(change: Callable[[np.ndarray], np.ndarray]) -> Patch:
+    """What the planner makes of the sources' magnitudes is changed, in every band."""
+
+    def wrong(real: Callable[..., Any]) -> Callable[..., Any]:
+        def parameters(*arguments: Any) -> Arguments:
+            made = real(*arguments)
+            return {n: change(v) if n.startswith("src_flux_") else v for n, v in made.items()}
+
+        return parameters
+
+    return attribute(rows, "_parameters", wrong)
+
+
+def _dmag_subtracted(real: Callable[..., Any]) -> Callable[..., Any]:
+    def brightness(
+        axes: Arguments, drawn: Arguments, hosts: Any, host: Any, mag_r: Any, tier: Any
+    ) -> Arguments:
+        return {"src_dmag": axes["src_dmag"], "src_mag_r": mag_r[host] - axes["src_dmag"]}
+
+    return brightness
+
+
+def _uniform_in_radius(real: Callable[..., Any]) -> Callable[..., Any]:
+    def draws(*arguments: Any) -> dict[str, Any]:
+        drawn = real(*arguments)
+        factor = np.hypot(drawn["src_x_arcsec"], drawn["src_y_arcsec"]) / drawn["theta_e_arcsec"]
+        return {**drawn, **{name: drawn[name] * factor for name in ("src_x_arcsec", "src_y_arcsec")}}
+
+    return draws
+
+
+def _rounder(real: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *arguments: {**real(*arguments), "lens_e": real(*arguments)["lens_e"] / 2}
+
+
+def _colour_sign(real: Callable[..., Any]) -> Callable[..., Any]:
+    def draws(*arguments: Any) -> dict[str, Any]:
+        drawn = real(*arguments)
+        return {**drawn, "src_color_r_z": -drawn["src_color_r_z"]}
+
+    return draws
+
+
 def _frozen(real: Callable[..., Any]) -> Callable[..., Any]:
     def draws(*arguments: Any) -> dict[str, Any]:
         drawn = real(*arguments)
@@ -137,6 +185,17 @@ def _transposed(stamp: Cutout) -> dict[str, Any]:
     names = ("image", "invvar")
     return {n: np.ascontiguousarray(np.swapaxes(np.roll(getattr(stamp, n), 3, -1), -1, -2)) for n in names}
 
+
+def _of_this_run(images: np.ndarray) -> np.ndarray:
+    """Noise whose seed is the clock's: a millionth of the light, which no other check can see."""
+    return images * (1 + 1e-6 * np.random.default_rng().standard_normal(images.shape))
+
+
+# What shows on a second run alone: the first one is made without it.
+RERUN_BUGS: tuple[tuple[str, str, Patch], ...] = (
+    ("noise", "random numbers seeded by the clock", image(_of_this_run)),
+)
+BRICKS = {"masks of zeros": 9}  # bugs that need more bricks than the rest, by the check's stated power
 
 # family, name, patch
 BUGS: tuple[tuple[str, str, Patch], ...] = (
@@ -180,6 +239,13 @@ BUGS: tuple[tuple[str, str, Patch], ...] = (
     ("units", "FWHM in pixels", into_renderer(lambda a: {"psf_fwhm": a["psf_fwhm"] / PIXEL})),
     ("units", "flux per arcsec^2 for flux per pixel", image(lambda i: i / PIXEL**2)),
     ("units", "gain of 0.98", image(lambda i: 0.98 * i)),
+    ("units", "zero point 25", source_fluxes(lambda flux: flux * 10)),
+    ("units", "sign of dmag", attribute(rows, "_grid_brightness", _dmag_subtracted)),
+    (
+        "units",
+        "host flux without zero point",
+        attribute(rows, "log10", lambda real: lambda x: real(x) - 1),
+    ),
     ("geometry", "half a pixel", into_renderer(lambda a: {"center_x": a["center_x"] + PIXEL / 2})),
     (
         "geometry",
@@ -212,7 +278,11 @@ BUGS: tuple[tuple[str, str, Patch], ...] = (
     ("data", "arcs in r alone", image(lambda i: i * np.array([0, 1, 0])[:, None, None])),
     ("data", "position angles over half their range", attribute(rows, "_grid_draws", _frozen)),
     ("data", "sources on one side", attribute(rows, "_grid_draws", _one_sided)),
+    ("data", "source radius uniform in r", attribute(rows, "_grid_draws", _uniform_in_radius)),
+    ("data", "lenses rounder than the prior's", attribute(rows, "_grid_draws", _rounder)),
+    ("data", "sign of the colour r - z", attribute(rows, "_grid_draws", _colour_sign)),
     ("masks", "bits inverted", attribute(inject, "flagged", lambda real: lambda *a: ~real(*a))),
+    ("masks", "masks of zeros", cutout(lambda c: {"maskbits": 0 * c.maskbits})),
     ("masks", "no mask read", attribute(inject, "flagged", lambda real: lambda *a: 0 * real(*a) > 1)),
     ("noise", "invvar taken as sigma", cutout(lambda c: {"invvar": np.sqrt(c.invvar)})),
     (

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from benchmarks.bug_zoo.world import Tables
 from pipeline.schema import METRICS
 
+WRITTEN = ("manifest", "metrics", "stamps")
 Change = Callable[[Tables], Tables]
 Rows = Callable[[pa.Table], np.ndarray]  # which rows of a table, as a mask
 
@@ -81,37 +82,40 @@ def in_all(values: dict[str, Any], rows: Rows) -> Change:
 
 
 def with_controls(tables: Tables) -> Tables:
-    """A fifth of the rows as controls, as a tier with controls writes them."""
-    chosen = every(5)
+    """Controls beside the injections, twelve on each host, as a tier with paired controls writes them."""
     truth = [c.name for c in METRICS.columns if c.nullable and c.name in tables["manifest"].column_names
              and not c.name.startswith("psfdepth")]  # fmt: skip
-    label = {"is_control": True, "lens_model": "CONTROL"}
     arcs = ("magnification", "flux_in_stamp", "arc_snr", "arc_peak_snr", "total_injected_flux",
             *(f"injected_flux_{b}_nmgy" for b in "grz"))  # fmt: skip
-    core = dict(
-        zip(tables["metrics"]["task_id"].to_pylist(), tables["metrics"]["host_core_flux_r_nmgy"].to_pylist(),
-            strict=True)
-    )  # fmt: skip
-    raw = dict(
-        zip(tables["stamps"]["task_id"].to_pylist(), tables["stamps"]["raw_hash"].to_pylist(), strict=True)
+    label = {
+        "is_control": True, "lens_model": "CONTROL",
+        "task_id": lambda ids: np.array([i[::-1] for i in ids], dtype=object),
+    }  # fmt: skip
+    quarter = pc.and_(
+        pc.equal(tables["manifest"]["src_dmag"], 1.0), pc.equal(tables["manifest"]["shear"], 0.0)
     )
+    ids = tables["manifest"].filter(quarter)["task_id"].combine_chunks()
+    own = {name: tables[name].filter(pc.is_in(tables[name]["task_id"], ids)) for name in WRITTEN}
+    own = both(
+        put("manifest", {**label, **dict.fromkeys(truth)}),
+        put("metrics", {**label, **dict.fromkeys((*truth, *arcs))}),
+        put("stamps", {name: label[name] for name in ("is_control", "task_id")}),
+        copied("stamps", "raw_hash", "image_hash"),
+        copied("metrics", "host_core_flux_r_nmgy", "core_flux_r_nmgy"),
+    )(own)
+    return {**tables, **{name: added(tables[name], own[name]) for name in WRITTEN}}
 
-    def from_raw(kept: dict[str, Any], name: str, table: str) -> Change:
-        def change(tables: Tables) -> Tables:
-            ids = tables[table]["task_id"].to_pylist()
-            return put(table, {name: lambda _: np.array([kept[i] for i in ids], dtype=object)}, chosen)(
-                tables
-            )
 
-        return change
+def added(table: pa.Table, more: pa.Table) -> pa.Table:
+    return pa.concat_tables([table, more.cast(table.schema)])
 
-    return both(
-        put("manifest", {**label, **dict.fromkeys(truth)}, chosen),
-        put("metrics", {**label, **dict.fromkeys((*truth, *arcs))}, chosen),
-        put("stamps", {"is_control": True}, chosen),
-        from_raw(raw, "image_hash", "stamps"),
-        from_raw(core, "core_flux_r_nmgy", "metrics"),
-    )(tables)
+
+def copied(table: str, column: str, to: str) -> Change:
+    def change(tables: Tables) -> Tables:
+        old = tables[table]
+        return {**tables, table: old.set_column(old.column_names.index(to), to, old[column])}
+
+    return change
 
 
 CONTROLS = where("is_control", bool)
@@ -137,7 +141,7 @@ def split_by_row(tables: Tables) -> Tables:
     def drawn(t: pa.Table) -> np.ndarray:
         return names[[hashlib.blake2b(i.encode()).digest()[0] % 3 for i in t["task_id"].to_pylist()]]
 
-    for table in ("manifest", "metrics", "stamps"):
+    for table in WRITTEN:
         split = drawn(tables[table])
         tables = put(table, {"region_split": lambda _, split=split: split})(tables)
     return tables
@@ -146,7 +150,7 @@ def split_by_row(tables: Tables) -> Tables:
 def host_in_two_splits(tables: Tables) -> Tables:
     host = tables["manifest"]["host_id"][0].as_py()
     rows = lambda t: (np.array(t["host_id"].to_pylist()) == host) & every(2)(t)  # noqa: E731
-    for table in ("manifest", "metrics", "stamps"):
+    for table in WRITTEN:
         here = tables[table]["region_split"][0].as_py()
         tables = put(table, {"region_split": "val" if here != "val" else "test"}, rows)(tables)
     return tables
@@ -166,7 +170,15 @@ def confounded(tables: Tables) -> Tables:
     """The training split lost its small lenses, in the plan and in what follows from it."""
     lost = _small_ids(tables)
     cut = drop(lambda t: in_split("train")(t) & lost(t))
-    return both(*(rows_of(name, cut) for name in ("manifest", "metrics", "stamps")))(tables)
+    return both(*(rows_of(name, cut) for name in WRITTEN))(tables)
+
+
+def swapped_shares(tables: Tables) -> Tables:
+    """A brick of val among those of train: no leak, but 50/17/33 where thirds were asked for."""
+    manifest = tables["manifest"]
+    own = manifest.filter(pc.equal(manifest["region_split"], "val"))["brickname"].unique().to_pylist()
+    rows = lambda t: np.array([name == min(own) for name in t["brickname"].to_pylist()])  # noqa: E731
+    return both(*(put(name, {"region_split": "train"}, rows) for name in WRITTEN))(tables)
 
 
 def _small_ids(tables: Tables) -> Rows:
@@ -242,6 +254,7 @@ BUGS: tuple[tuple[str, str, Change, bool], ...] = (
         False,
     ),
     ("splits", "split confounded with theta_E", confounded, False),
+    ("splits", "shares of the splits swapped", swapped_shares, False),
     ("splits", "one split alone", put("manifest", {"region_split": "train"}), False),
     (
         "controls",

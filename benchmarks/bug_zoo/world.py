@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,15 @@ import pyarrow.parquet as pq
 
 from cli.skies import host_catalogue
 from cli.validate import judge_folder
+from local_cloud.athena_engine import Engine, FolderCatalogue
 from pipeline import closure, manifest
+from pipeline.checks import load_checks, render, result_from_row
 from pipeline.closure import close_run
 from pipeline.events import ChunkRecord, RunRequest
 from pipeline.inject import inject_chunk
 from pipeline.manifest import plan_run
 from pipeline.parquet import content_hash
+from pipeline.promises import promises
 from pipeline.schema import SPLITS
 from pipeline.staging import cache_chunk
 from pipeline.storage import RunLayout, hosts_key
@@ -32,6 +35,7 @@ from survey.sky import write_sky
 TIER = "debug"
 BRICK_PIXELS = 600
 HOSTS_PER_BRICK = 18
+TABLE_ROWS_A_HOST = 48  # of grid_small
 NARROW_STAMPS = ("image", "raw_image")  # what no check reads
 
 _render = closure.render
@@ -48,17 +52,20 @@ class World:
     hosts_key: str
 
     @classmethod
-    def make(cls, root: Path, n_bricks: int, seed: int = 1) -> World:
+    def make(cls, root: Path, n_bricks: int, seed: int = 1, hosts_per_brick: int = HOSTS_PER_BRICK) -> World:
         sky = root / "sky"
-        write_sky(sky, n_bricks, brick_pixels=BRICK_PIXELS, seed=seed, hosts_per_brick=HOSTS_PER_BRICK)
+        write_sky(sky, n_bricks, brick_pixels=BRICK_PIXELS, seed=seed, hosts_per_brick=hosts_per_brick)
         catalogue = host_catalogue(f"file://{sky}")
         store = FolderStore(root / "bucket")
         key = hosts_key(content_hash(catalogue))
         publish(store, key, catalogue)
         return cls(store, sky, key)
 
-    def run(self, run_id: str, n_bricks: int, seed: int | None = None) -> Path:
-        """4a, 4b, 4c and closure; the run's folder. Runs of one id sample the same rows."""
+    def run(self, run_id: str, n_bricks: int | None, seed: int | None = None) -> Path:
+        """4a, 4b, 4c and closure; the run's folder. n_bricks None: the whole tier.
+
+        The run's id chooses which rows closure renders again.
+        """
         request = RunRequest(TIER, run_id, self.hosts_key, f"file://{self.sky}", n_bricks)
         with mock.patch.object(manifest, "load_tier", lambda name: _reseeded(load_tier(name), seed)):
             plan_run(self.store, request)
@@ -117,13 +124,24 @@ def read_tables(folder: Path) -> Tables:
     return tables
 
 
-def write_tables(folder: Path, tables: Tables) -> Path:
+def judge_again(folder: Path, first: Path, second: Path) -> dict[str, Any]:
+    """The check `reruns` on the stamps of two runs of the same configuration, copied to `folder`."""
+    for run_id, run in (("first", first), ("second", second)):
+        write_tables(folder, {"stamps": read_tables(run)["stamps"]}, run_id)
+    check = next(check for check in load_checks() if check.name == "reruns")
+    sql = render(check, RunLayout(TIER, "second"), 0, promises(load_tier(TIER), "first"))
+    answer = Engine(FolderCatalogue(folder)).execute(sql)
+    result = result_from_row(check.name, [name for name, _ in answer.columns], answer.rows, False)
+    return {"checks": [asdict(result)], "rows": result.n}
+
+
+def write_tables(folder: Path, tables: Tables, run_id: str = "planted") -> Path:
     """The tables as a run's folder."""
     for name, table in tables.items():
         for split in (*SPLITS, "all"):
             rows = table.filter(pc.equal(table["region_split"], split)).drop_columns(["region_split"])
             if len(rows):
-                path = folder / name / f"tier={TIER}/run_id=planted/region_split={split}"
+                path = folder / name / f"tier={TIER}/run_id={run_id}/region_split={split}"
                 path.mkdir(parents=True)
                 pq.write_table(rows, path / "part-00000.parquet")
     return folder

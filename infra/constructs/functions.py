@@ -70,7 +70,12 @@ class Functions(Construct):
             [*own, write, commit],
             minutes=long,
         )
-        self.list_queries = self._function("ListQueries", "The run's SQL", own, minutes=short)
+        self.list_queries = self._function(
+            "ListQueries",
+            "The run's SQL",
+            [may.read_objects(bucket, RUNS, GO), may.list_keys(bucket, RUNS, GO)],
+            minutes=short,
+        )
         self.verdict = self._function(
             "Verdict", "GO or NO-GO", [*results, may.list_keys(bucket, RUNS), write, commit], minutes=short
         )

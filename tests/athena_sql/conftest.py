@@ -11,6 +11,7 @@ from tests.athena_sql.synthetic import Tables, make_run, run_check, write_run
 OF_METRICS_ALONE = {
     "nulls", "ranges", "psf_provenance", "maskbits", "magnification", "flux_theta_e", "flux_identity",
     "split_balance", "brick_outliers", "snr_depth", "host_pixels", "realism",
+    "magnification_tail",
 }  # fmt: skip
 
 

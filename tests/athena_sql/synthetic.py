@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,19 @@ import pyarrow.parquet as pq
 from local_cloud.athena_engine import Engine, FolderCatalogue, QueryError
 from pipeline.checks import CheckResult, load_checks, render, result_from_error, result_from_row
 from pipeline.parquet import from_columns
+from pipeline.promises import promises
 from pipeline.schema import BANDS, CLOSURE, MANIFEST, MASK_BITS, METRICS, SPLITS, STAMPS
+from pipeline.settings import HostChoice
 from pipeline.storage import RunLayout
+from pipeline.tier import Tier, load_tier
 
 LAYOUT = RunLayout("debug", "r1")
 GRID = tuple(product((0.3, 0.6, 1.0), (1.0, 2.0), (0.08, 0.15), (0.0, 0.3), (0.0, 0.03)))
 MOFFAT_RATIO = 4 * np.sqrt(2 ** (1 / 2.9) - 1) * 1.9 / (2 * np.sqrt(2 * np.log(2)) * np.sqrt(2 * 2.9 - 1))
+_DEBUG = load_tier("debug")
+TIER = replace(  # bricks are dealt as they come, so no split has exactly as many hosts as another
+    _DEBUG, hosts=HostChoice(per_brick=18), splits=replace(_DEBUG.splits, deal="balanced")
+)
 CHECKS = {check.name: check for check in load_checks()}
 
 Tables = dict[str, pa.Table]
@@ -130,6 +138,7 @@ def make_run(
         "bad_pixel_frac": (rng.exponential(0.02, n_hosts)[host]).clip(0, 1),
         "wise_brightmask_frac": np.zeros(n),
         **{f"mask_{bit}_frac": np.zeros(n) for bit in MASK_BITS},
+        "mask_medium_frac": np.where(host % 4, 0.0, 0.1),
         "offset_x_arcsec": by_host(-0.13, 0.13),
         "offset_y_arcsec": by_host(-0.13, 0.13),
         "host_core_flux_r_nmgy": core,
@@ -209,10 +218,16 @@ def hash_of(brickname: str) -> int:
     return int(brickname[:4]) // 30
 
 
-def run_check(folder: Path, name: str, expected_rows: int = 3456, layout: RunLayout = LAYOUT) -> CheckResult:
+def run_check(
+    folder: Path, name: str, expected_rows: int = 3456, layout: RunLayout = LAYOUT, tier: Tier | None = None,
+    earlier_run: str = "",
+) -> CheckResult:  # fmt: skip
     """What the gate would record for one check."""
+    promised = promises(tier or TIER, earlier_run)
     try:
-        result = Engine(FolderCatalogue(folder)).execute(render(CHECKS[name], layout, expected_rows))
+        result = Engine(FolderCatalogue(folder)).execute(
+            render(CHECKS[name], layout, expected_rows, promised)
+        )
     except QueryError as error:
         return result_from_error(name, str(error), True)
     return result_from_row(name, [column for column, _ in result.columns], result.rows, True)

@@ -9,28 +9,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import cost
+from pipeline.breaches import null_breach, range_breach
 from pipeline.checks import (
     ANSWER,
     HEADERS,
     STATUSES,
     CheckResult,
     load_checks,
-    null_breach,
     parse_check,
-    range_breach,
     render,
     result_from_error,
     result_from_row,
     selection_function_sql,
-    sql_number,
-    sql_text,
     verdict,
 )
 from pipeline.errors import InputError
+from pipeline.promises import promises
 from pipeline.schema import MANIFEST, METRICS, STAMPS, Column
+from pipeline.sql import sql_number, sql_text
 from pipeline.storage import RunLayout
+from pipeline.tier import load_tier
 
 LAYOUT = RunLayout("debug", "run-1")
+PROMISED = promises(load_tier("debug"))
 CHECKS = load_checks()
 GOOD_ROW = ("PASS", 0.5, 1.0, 10, "fine.")
 
@@ -75,7 +77,7 @@ def test_a_file_of_another_name_is_refused() -> None:
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
 def test_rendering_fills_every_placeholder_and_stays_small(check: object) -> None:
-    sql = render(check, LAYOUT, 17280)  # type: ignore[arg-type]
+    sql = render(check, LAYOUT, 17280, PROMISED)  # type: ignore[arg-type]
     assert "${" not in sql
     assert "'debug'" in sql
     assert "'run-1'" in sql
@@ -83,7 +85,7 @@ def test_rendering_fills_every_placeholder_and_stays_small(check: object) -> Non
 
 
 def test_rendering_is_exact_about_the_schema() -> None:
-    sql = render(next(check for check in CHECKS if check.name == "schema"), LAYOUT, 1)
+    sql = render(next(check for check in CHECKS if check.name == "schema"), LAYOUT, 1, PROMISED)
     sql = sql.split("VALUES", 1)[1].split("AS v", 1)[0]
     for table in (MANIFEST, METRICS, STAMPS):
         assert sql.count(f"('{table.name}', ") == len(table.columns) + len(table.partition_keys)
@@ -94,7 +96,7 @@ def test_rendering_is_exact_about_the_schema() -> None:
 def test_an_unknown_placeholder_is_named() -> None:
     text = "".join(f"-- {key}: x\n" for key in HEADERS) + "SELECT ${nothing}"
     with pytest.raises(InputError, match="nothing"):
-        render(parse_check("x.sql", text), LAYOUT, 1)
+        render(parse_check("x.sql", text), LAYOUT, 1, PROMISED)
 
 
 @pytest.mark.parametrize(
@@ -104,14 +106,14 @@ def test_ids_that_are_no_ids_never_reach_sql(tier: str, run_id: str) -> None:
     layout = object.__new__(RunLayout)
     object.__setattr__(layout, "tier", tier)
     object.__setattr__(layout, "run_id", run_id)
-    for fill in (lambda: render(CHECKS[0], layout, 1), lambda: selection_function_sql(layout)):
+    for fill in (lambda: render(CHECKS[0], layout, 1, PROMISED), lambda: selection_function_sql(layout)):
         with pytest.raises(InputError):
             fill()
 
 
 def test_a_negative_number_of_rows_is_refused() -> None:
     with pytest.raises(InputError, match="expected_rows"):
-        render(CHECKS[0], LAYOUT, -1)
+        render(CHECKS[0], LAYOUT, -1, PROMISED)
 
 
 @given(st.text())
@@ -216,3 +218,7 @@ def test_go_is_no_fail_and_every_critical_passed(statuses: dict[str, str], criti
     go = "FAIL" not in statuses.values() and all(statuses.get(name) == "PASS" for name in critical)
     assert (found.verdict == "GO") == go
     assert bool(found.reasons) == (not go)
+
+
+def test_the_cost_estimate_knows_how_many_checks_there_are() -> None:
+    assert len(CHECKS) == cost.CHECKS

@@ -11,7 +11,7 @@ from pipeline.code_version import CODE_VERSION, code_hash, code_version
 from pipeline.errors import InputError
 from pipeline.events import RunRequest
 from pipeline.manifest import config_hash, plan_of, plan_or_defer, plan_run, tier_of
-from pipeline.prerequisites import require_go
+from pipeline.prerequisites import earlier_run, require_go
 from pipeline.publish import publish
 from pipeline.settings import HostChoice
 from pipeline.store import publish_json
@@ -143,3 +143,21 @@ def test_a_large_run_is_left_to_the_task_and_then_read(store, monkeypatch):
 def test_the_lambda_refuses_train_before_it_reads_a_host(store):
     with pytest.raises(InputError, match="train needs a GO of debug"):
         plan_or_defer(store, RunRequest("train", "r", "hosts/none.parquet", "s"))
+
+
+def test_the_earlier_run_is_one_of_the_same_configuration(store):
+    debug = load_tier("debug")
+    assert earlier_run(store, request_of("run-now", debug), plan("c")) == ""
+    for run_id in ("run-a", "run-b", "run-now"):
+        go(store, debug, run_id=run_id)
+    assert earlier_run(store, request_of("run-now", debug), plan("c")) == "run-b"
+    assert earlier_run(store, request_of("run-now", debug), plan("d")) == ""
+    assert earlier_run(store, request_of("run-now", load_tier("pilot")), plan("c")) == ""
+
+
+def plan(config_hash: str) -> dict:
+    return {"config_hash": config_hash, "code_version": code_version()}
+
+
+def request_of(run_id: str, tier) -> RunRequest:
+    return RunRequest(tier.name, run_id, "hosts/x", "file:///sky", None)

@@ -95,7 +95,7 @@ def test_checks_stand_worst_first_with_statistic_bound_and_n(no_go_page: Page) -
     table = no_go_page.text.split("Checks of the gate", 1)[1]
     order = [table.index(f"{name} ") for name in ("closure critical", "brick_failures", "bad_pixels")]
     assert order == sorted(order)
-    assert "41 4 96 41 of 96 rows are off: the shear has the wrong sign." in no_go_page.text
+    assert "41 4 96 sampled rows 41 of 96 rows are off: the shear has the wrong sign." in no_go_page.text
 
 
 def test_counts_by_split_reason_and_theta(go_page: Page) -> None:

@@ -105,7 +105,7 @@ def test_bars_stay_inside_their_chart() -> None:
 
 def test_a_patch_of_sky_across_zero_stays_in_one_piece() -> None:
     ra, dec = np.array([359.8, 0.2, 0.4]), np.array([1.0, 1.1, 1.2])
-    chart = sky("sky", ra, dec, np.array([0, 0, 1]), ["train", "val"], 3)
+    chart = sky("sky", "told", ra, dec, np.array([0, 0, 1]), ["train", "val"], 3)
     assert chart is not None
     x = {p.label: p.x for s in chart.series for p in s.points}
     east_to_left = [x["val: 0.400, +1.200"], x["train: 0.200, +1.100"], x["train: 359.800, +1.000"]]

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 import zipfile
@@ -28,6 +30,7 @@ PINNED = {
     "trino-hive-435.zip": "c3a64f7536e573df951807f0d142417806cab48a50033653abdfc7e0410ef09e",
 }
 START_SECONDS = 300
+LEAST_JAVA = 17
 
 
 class TrinoError(Exception):
@@ -36,7 +39,17 @@ class TrinoError(Exception):
 
 def missing_tools() -> list[str]:
     """What has to be installed before Trino can run."""
-    return [tool for tool in ("mvn", "java") if shutil.which(tool) is None]
+    missing = [tool for tool in ("mvn", "java") if shutil.which(tool) is None]
+    if "java" not in missing and _java() < LEAST_JAVA:
+        missing.append(f"Java {LEAST_JAVA} (this is {_java()})")
+    return missing
+
+
+def _java() -> int:
+    """The major version of `java`; 0 if it does not say."""
+    told = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
+    version = re.search(r'version "(\d+)', told)
+    return int(version[1]) if version else 0
 
 
 def fetch(folder: Path) -> None:
@@ -56,6 +69,19 @@ def fetch(folder: Path) -> None:
     (folder / "plugin").mkdir(exist_ok=True)
     (folder / "unpacked" / "trino-hive-435").rename(folder / "plugin" / "hive")
     (folder / "done").touch()
+
+
+def main(folder: str) -> int:
+    """Fetch; 1 and a line on stderr where it cannot be done here."""
+    if missing := missing_tools():
+        print(f"no Trino here: {', '.join(missing)} not found", file=sys.stderr)
+        return 1
+    try:
+        fetch(Path(folder).resolve())
+    except (subprocess.CalledProcessError, OSError, zipfile.BadZipFile) as error:
+        print(f"no Trino here: it cannot be fetched ({error})", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _maven(goal: str, *options: str) -> None:
@@ -150,3 +176,7 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

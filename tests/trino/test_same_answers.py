@@ -18,15 +18,18 @@ from moto.server import ThreadedMotoServer
 
 from local_cloud.athena_engine import Engine, FolderCatalogue
 from pipeline.checks import TRINO_TYPES, load_checks, render, selection_function_sql
+from pipeline.promises import promises
 from pipeline.schema import BY_NAME as TABLES
 from pipeline.schema import DATABASE, PARTITION_KEYS, Table
 from pipeline.storage import RunLayout
+from pipeline.tier import load_tier
 from tests.athena_sql.synthetic import Tables, make_run, plant, write_run
 from tests.trino import server
 
 FOLDER = os.environ.get("DARKHALO_TRINO")
 pytestmark = pytest.mark.skipif(not FOLDER, reason="`make test-trino` runs it")
 BUCKET = "runs"
+PROMISED = promises(load_tier("debug"), "clean")
 RELATIVE = 1e-9  # sums in another order
 
 
@@ -103,7 +106,7 @@ STATEMENTS = [(check.name, check) for check in load_checks()]
 @pytest.mark.parametrize("run_id", ["clean", "mixed", "spoiled", "few"])
 @pytest.mark.parametrize("check", [check for _, check in STATEMENTS], ids=[name for name, _ in STATEMENTS])
 def test_checks(engines: tuple[Engine, server.Trino], check: Any, run_id: str) -> None:
-    same(engines, render(check, RunLayout("debug", run_id), 5000))
+    same(engines, render(check, RunLayout("debug", run_id), 5000, PROMISED))
 
 
 @pytest.mark.parametrize("run_id", ["clean", "spoiled"])
