@@ -13,7 +13,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from pipeline import closure_rates
+from pipeline import closure_rates, night_sky
 from pipeline.errors import InputError
 from pipeline.schema import (
     BANDS,
@@ -44,15 +44,15 @@ TRINO_TYPES = {
 
 # Nothing is injected into a control, so what describes the arcs is NULL there.
 _OF_ARCS = frozenset(
-    {"arc_snr", "arc_peak_snr", "total_injected_flux", "magnification", "flux_in_stamp"}
+    {"arc_snr", "arc_snr_sky", "arc_peak_snr", "total_injected_flux", "magnification", "flux_in_stamp"}
     | {"psf_kind", "psf_beta"}
     | {f"injected_flux_{band}_nmgy" for band in "grz"}
     | {f"psf_fwhm_used_{band}" for band in "grz"}
 )  # fmt: skip
 # A release may lack it, in any row: psfdepth before DR8, mask bits 14 and up before DR10. And a stamp may
-# show neither its host's light nor a good pixel.
+# show neither its host's light nor a good pixel, and a tier may add light without noise.
 _MAY_LACK = frozenset(
-    {f"{name}_{band}" for band in "grz" for name in ("psfdepth", "sky_noise")}
+    {f"{name}_{band}" for band in "grz" for name in ("psfdepth", "sky_noise", "gain")}
     | {f"mask_{bit}_frac" for bit in MASK_BITS[14:]}
     | {"host_x_arcsec", "host_y_arcsec"}
 )
@@ -152,7 +152,13 @@ def render(check: Check, layout: RunLayout, expected_rows: int, columns: frozens
     return _fill(
         check.name,
         check.sql,
-        {**_of_run(layout), "expected_rows": str(expected_rows), **_of_schema(columns), **_of_closure()},
+        {
+            **_of_run(layout),
+            "expected_rows": str(expected_rows),
+            **_of_schema(columns),
+            **_of_closure(),
+            **_of_noise(),
+        },
     )
 
 
@@ -212,12 +218,18 @@ def _of_closure() -> dict[str, str]:
         "closure_moment_fine": fine("moment", (f"closure_moment_{b}" for b in BANDS)),
         "closure_centroid_fine": fine("centroid_arcsec", (f"closure_centroid_{b}_arcsec" for b in BANDS)),
         "closure_magnification_fine": fine("magnification", ("closure_magnification",)),
+        "closure_noise_fine": fine("noise", (f"closure_noise_{b}" for b in BANDS)),
         "closure_l2_columns": ", ".join(f"closure_l2_{b}" for b in BANDS),
         "closure_null_rate": sql_double(closure_rates.NULL_RATE),
         "closure_weakest": sql_double(closure_rates.WEAKEST),
         "closure_false_alarm": sql_double(closure_rates.FALSE_ALARM),
         "closure_miss": sql_double(closure_rates.MISS),
     }
+
+
+def _of_noise() -> dict[str, str]:
+    """By band, what psfdepth x psfsize^2 is multiplied with to give the gain of the added light's noise."""
+    return {f"gain_of_depth_{band}": sql_double(value) for band, value in night_sky.GAIN_OF_DEPTH.items()}
 
 
 def sql_text(value: str) -> str:
