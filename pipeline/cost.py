@@ -12,7 +12,7 @@ from dataclasses import dataclass
 # Seconds of one vCPU. BRICK: ten files of 75 MB in all at 60 MB/s from S3, and reading 36 stamps (0.07 s of
 # CPU, benchmarks/README.md). ROW: 4c of the debug tier, 831 rows/s on two cores
 # (benchmarks/README.md), which holds its share of reading. START: image pull and imports of a task, billed.
-BRICK_SECONDS, ROW_SECONDS, START_SECONDS = 1.3, 0.0024, 30.0
+BRICK_SECONDS, ROW_SECONDS, START_SECONDS = 1.3, 0.0012, 30.0
 CACHE_BRICK_SECONDS = 2.5  # 4b: 75 MB in and out again
 
 # Bytes, measured (benchmarks/README.md); stamps grow with their pixels.

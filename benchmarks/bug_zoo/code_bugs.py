@@ -11,7 +11,7 @@ from unittest import mock
 import numpy as np
 
 from pipeline import inject, rows
-from survey.coadd import BrickReader, Cutout
+from survey.coadd import Cutout
 
 Arguments = dict[str, Any]
 Patch = Callable[[], Any]
@@ -57,13 +57,12 @@ def cutout(change: Callable[[Cutout], dict[str, Any]]) -> Patch:
 
     @contextmanager
     def patch() -> Iterator[None]:
-        real = BrickReader.cut
+        real = inject._host_stamp
 
-        def wrong(self: BrickReader, *arguments: Any) -> Cutout:
-            stamp = real(self, *arguments)
-            return replace(stamp, **change(stamp))
+        def wrong(stamp: Cutout, *arguments: Any) -> inject.HostStamp:
+            return real(replace(stamp, **change(stamp)), *arguments)
 
-        with mock.patch.object(BrickReader, "cut", wrong):
+        with mock.patch.object(inject, "_host_stamp", wrong):
             yield
 
     return patch
