@@ -15,7 +15,7 @@ from cli.output import note
 from cli.workspace import Workspace
 from local_cloud import LocalCloud, synthesize
 from pipeline.errors import InputError
-from pipeline.events import INJECT_PHASE, RunRequest
+from pipeline.events import BAD_INPUT, INJECT_PHASE, RunRequest
 from pipeline.progress import Progress
 from pipeline.schema import METRICS, STAMPS
 from pipeline.store import S3Store
@@ -99,17 +99,22 @@ def _execute(
         time.sleep(_POLL)
     if answer["status"] != "SUCCEEDED":
         _raise_bad_input(answer.get("error", ""), answer.get("cause", ""))
+        failed = _failed_tasks(cloud)
+        for code, lines in failed:
+            if code == BAD_INPUT:
+                raise InputError(lines.rpartition("error: ")[2])
         raise ExecutionFailedError(
             f"execution {request.run_id} {answer['status']}: {answer.get('error')}: {answer.get('cause')}"
-            f"{_failed_task(cloud)}; logs of tasks and Lambdas: {cloud.logs}"
+            f"{_of_task(failed)}; logs of tasks and Lambdas: {cloud.logs}"
         )
     return json.loads(answer["output"]), states
 
 
 def _raise_bad_input(error: str, cause: str) -> None:
     """InputError with the one line that a Lambda said, if what it met was bad input."""
-    if error in ("InputError", "StorageConflictError"):
-        raise InputError(json.loads(cause)["errorMessage"])
+    said = json.loads(cause) if error in ("InputError", "StorageConflictError") else {}
+    if "errorMessage" in said:  # a task that refused its input says it in its log
+        raise InputError(said["errorMessage"])
 
 
 class _ChunkProgress:
@@ -143,15 +148,18 @@ def _peak_memory_mb() -> dict[str, int]:
     return {name: resource.getrusage(kind).ru_maxrss // unit for name, kind in who.items()}
 
 
-def _failed_task(cloud: LocalCloud) -> str:
-    """The end of what a failed task said, if one failed."""
+def _failed_tasks(cloud: LocalCloud) -> list[tuple[int, str]]:
+    """Exit code and last lines of each task that failed."""
     ecs, cluster = cloud.client("ecs"), cloud.outputs["ClusterName"]
     stopped = ecs.list_tasks(cluster=cluster, desiredStatus="STOPPED")["taskArns"]
-    for task in ecs.describe_tasks(cluster=cluster, tasks=stopped)["tasks"] if stopped else []:
-        for container in task["containers"]:
-            if container.get("exitCode"):
-                return f"; a task exited with {container['exitCode']}: {container.get('reason', '')}"
-    return ""
+    tasks = [t for i in range(0, len(stopped), 100)
+             for t in ecs.describe_tasks(cluster=cluster, tasks=stopped[i : i + 100])["tasks"]]  # fmt: skip
+    found = [container for task in tasks for container in task["containers"] if container.get("exitCode")]
+    return [(container["exitCode"], container.get("reason", "").strip()) for container in found]
+
+
+def _of_task(failed: list[tuple[int, str]]) -> str:
+    return f"; a task exited with {failed[0][0]}: {failed[0][1]}" if failed else ""
 
 
 def _states(client: Any, arn: str) -> dict[str, float]:
