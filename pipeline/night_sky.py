@@ -1,7 +1,7 @@
 """The sky that a coadd's noise is the noise of: a dark night at the DECam.
 
-22.04, 20.91 and 18.46 mag/arcsec^2 in g, r and z (Burleigh et al. 2020, AJ 160, 61). Plain numbers: the
-Lambdas read them too.
+22.04, 20.91 and 18.46 mag/arcsec^2 in g, r and z (given by Burleigh et al. 2020, AJ 160, 61, for the survey's
+observing; not compared with the text). Plain numbers: the Lambdas read them too.
 """
 
 from __future__ import annotations
