@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cli.exits import BAD_INPUT, ExecutionFailedError
+from cli.exits import ExecutionFailedError
 from cli.output import note
 from cli.workspace import Workspace
 from local_cloud import LocalCloud, synthesize
 from pipeline.errors import InputError
-from pipeline.events import INJECT_PHASE, RunRequest
+from pipeline.events import BAD_INPUT, INJECT_PHASE, RunRequest
 from pipeline.progress import Progress
 from pipeline.schema import METRICS, STAMPS
 from pipeline.store import S3Store
@@ -23,7 +23,6 @@ from report import write_measured, write_review
 
 STACK = "DarkHaloScope"
 _POLL = 0.2  # seconds
-_TASK_ERROR = "error: "  # how `fargate.main` begins the line that goes with exit code 2
 _COUNTED = (METRICS.name, STAMPS.name)
 _PASSED_ON = ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")  # where compiled kernels are kept
 
@@ -104,22 +103,23 @@ def _execute(
             chunks.look()
         time.sleep(_POLL)
     if answer["status"] != "SUCCEEDED":
-        task = _failed_task(cloud)
-        _raise_bad_input(answer.get("error", ""), answer.get("cause", ""), task)
-        said_last = f"; a task exited with {task[0]}: {task[1]}" if task else ""
+        _raise_bad_input(answer.get("error", ""), answer.get("cause", ""))
+        failed = _failed_tasks(cloud)
+        for code, lines in failed:
+            if code == BAD_INPUT:
+                raise InputError(lines.rpartition("error: ")[2])
         raise ExecutionFailedError(
             f"execution {request.run_id} {answer['status']}: {answer.get('error')}: {answer.get('cause')}"
-            f"{said_last}; logs of tasks and Lambdas: {cloud.logs}"
+            f"{_of_task(failed)}; logs of tasks and Lambdas: {cloud.logs}"
         )
     return json.loads(answer["output"]), states
 
 
-def _raise_bad_input(error: str, cause: str, task: tuple[int, str] | None) -> None:
-    """InputError with the one line that a Lambda or a task said, if what it met was bad input."""
-    if error in ("InputError", "StorageConflictError"):
-        raise InputError(json.loads(cause)["errorMessage"])
-    if task is not None and task[0] == BAD_INPUT and _TASK_ERROR in task[1]:
-        raise InputError(task[1].rpartition(_TASK_ERROR)[2].strip())
+def _raise_bad_input(error: str, cause: str) -> None:
+    """InputError with the one line that a Lambda said, if what it met was bad input."""
+    said = json.loads(cause) if error in ("InputError", "StorageConflictError") else {}
+    if "errorMessage" in said:  # a task that refused its input says it in its log
+        raise InputError(said["errorMessage"])
 
 
 class _ChunkProgress:
@@ -160,15 +160,18 @@ def _cpu_seconds() -> dict[str, float]:
     return {name: round(use.ru_utime + use.ru_stime, 1) for name, use in used.items()}
 
 
-def _failed_task(cloud: LocalCloud) -> tuple[int, str] | None:
-    """Exit code of a failed task and the end of what it said, if one failed."""
+def _failed_tasks(cloud: LocalCloud) -> list[tuple[int, str]]:
+    """Exit code and last lines of each task that failed."""
     ecs, cluster = cloud.client("ecs"), cloud.outputs["ClusterName"]
     stopped = ecs.list_tasks(cluster=cluster, desiredStatus="STOPPED")["taskArns"]
-    for task in ecs.describe_tasks(cluster=cluster, tasks=stopped)["tasks"] if stopped else []:
-        for container in task["containers"]:
-            if container.get("exitCode"):
-                return container["exitCode"], container.get("reason", "")
-    return None
+    tasks = [t for i in range(0, len(stopped), 100)
+             for t in ecs.describe_tasks(cluster=cluster, tasks=stopped[i : i + 100])["tasks"]]  # fmt: skip
+    found = [container for task in tasks for container in task["containers"] if container.get("exitCode")]
+    return [(container["exitCode"], container.get("reason", "").strip()) for container in found]
+
+
+def _of_task(failed: list[tuple[int, str]]) -> str:
+    return f"; a task exited with {failed[0][0]}: {failed[0][1]}" if failed else ""
 
 
 def _states(client: Any, arn: str) -> dict[str, float]:

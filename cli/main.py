@@ -13,6 +13,7 @@ import click
 
 from cli import exits
 from cli.cache import cache
+from cli.estimate import estimate
 from cli.hosts import hosts
 from cli.plan import plan
 from cli.query import query
@@ -32,7 +33,7 @@ def darkhalo() -> None:
     """
 
 
-for command in (run, plan, hosts, cache, sky, validate, select, report, query):
+for command in (run, plan, estimate, hosts, cache, sky, validate, select, report, query):
     darkhalo.add_command(command)
 
 

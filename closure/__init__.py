@@ -5,6 +5,9 @@ pass the gate. It knows arrays and floats: no files, no AWS, no tables.
 """
 
 from closure.compare import Deviation, deviation
+from closure.noise import snr_loss, uniforms, without_noise
 from closure.reference import Lens, PsfModel, Source, render
 
-__all__ = ["Deviation", "Lens", "PsfModel", "Source", "deviation", "render"]
+__all__ = [
+    "Deviation", "Lens", "PsfModel", "Source", "deviation", "render", "snr_loss", "uniforms", "without_noise",
+]  # fmt: skip

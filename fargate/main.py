@@ -16,6 +16,7 @@ from typing import Any
 
 from pipeline.errors import InputError, StorageConflictError
 from pipeline.events import (
+    BAD_INPUT,
     CACHE_PHASE,
     CLOSURE_PHASE,
     INJECT_PHASE,
@@ -28,7 +29,6 @@ from pipeline.events import (
 from pipeline.store import S3Store, Store
 from survey.errors import SurveyError
 
-BAD_INPUT = 2
 STOPPED = 128 + signal.SIGTERM
 
 

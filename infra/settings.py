@@ -54,7 +54,9 @@ class Fanout:
     throttle_interval_seconds: int = 60  # RunTask launches 20 tasks/s and is throttled above its burst of 100
     throttle_backoff: float = 1.1
     throttle_attempts: int = 60
-    failure_attempts: int = 2  # a task that exits non-zero, or that Spot took away
+    failure_attempts: int = (
+        2  # more, of a task that exits non-zero (but for bad input) or that Spot took away
+    )
     failure_interval_seconds: int = 10
     run_timeout_hours: int = 72  # the whole execution; train takes 7 h at one brick a task
 

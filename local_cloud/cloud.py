@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import contextlib
 import json
 import logging
@@ -144,7 +145,10 @@ class LocalCloud:
         path = self.assembly / f"{artifact}.assets.json"
         if not path.exists():
             return
-        self._host.images.update(assets.image_assets(path, host.ACCOUNT, REGION))
+        images = dict(assets.image_assets(path, host.ACCOUNT, REGION))
+        self._host.images.update(images)
+        for image in images.values():  # as its Dockerfile does: else every task compiles all of it again
+            compileall.compile_dir(image.directory, quiet=2)
         buckets: set[str] = {bucket["Name"] for bucket in self.client("s3").list_buckets()["Buckets"]}
         for asset in assets.file_assets(path, host.ACCOUNT, REGION):
             if asset.bucket not in buckets:
@@ -154,6 +158,7 @@ class LocalCloud:
             self.client("s3").put_object(Bucket=asset.bucket, Key=asset.key, Body=asset.body())
             if asset.zipped:
                 self._host.packages[asset.key] = asset.path.resolve()
+                compileall.compile_dir(asset.path, quiet=2)
 
     def _create_stack(self, artifact: str) -> None:
         text = (self.assembly / f"{artifact}.template.json").read_text()

@@ -172,7 +172,7 @@ class Integrations:
         )
         task = described["Tasks"][0]
         if any(container.get("ExitCode") != 0 for container in task["Containers"]):
-            raise StateError("States.TaskFailed", json.dumps(task))
+            raise StateError("States.TaskFailed", json.dumps(task, separators=(",", ":")))
         return task
 
     def _run_query(self, parameters: dict, wait: Wait) -> Any:

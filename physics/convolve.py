@@ -155,7 +155,7 @@ def set_transfer(
 ) -> None:
     """transfer [ky, kx] = u(kx) u(ky) H below `modes`; rows of whole vectors.
 
-    H = sum_i weights[i] exp(-rates[i] unit^2 (mx^2 + my^2)) (psf.fourier_gaussians), error 1e-5 of H(0, 0);
+    H = sum_i weights[i] exp(-rates[i] unit^2 (mx^2 + my^2)) (psf.fourier_gaussians), error 3e-6 of H(0, 0);
     wrapped: the part to take off there.
     """
     row = whole(modes, LANES)

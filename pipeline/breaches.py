@@ -8,15 +8,15 @@ from survey.maskbits import BAD_BITS
 
 # Nothing is injected into a control, so what describes the arcs is NULL there.
 _OF_ARCS = frozenset(
-    {"arc_snr", "arc_peak_snr", "total_injected_flux", "magnification", "flux_in_stamp"}
+    {"arc_snr", "arc_snr_sky", "arc_peak_snr", "total_injected_flux", "magnification", "flux_in_stamp"}
     | {"psf_kind", "psf_beta"}
     | {f"injected_flux_{band}_nmgy" for band in "grz"}
     | {f"psf_fwhm_used_{band}" for band in "grz"}
 )  # fmt: skip
 # A release may lack it, in any row: psfdepth before DR8, mask bits 14 and up before DR10. And a stamp may
-# show neither its host's light nor a good pixel.
+# show neither its host's light nor a good pixel, and a tier may add light without noise.
 _MAY_LACK = frozenset(
-    {f"{name}_{band}" for band in "grz" for name in ("psfdepth", "sky_noise")}
+    {f"{name}_{band}" for band in "grz" for name in ("psfdepth", "sky_noise", "gain")}
     | {f"mask_{bit}_frac" for bit in MASK_BITS[14:]}
     | {"host_x_arcsec", "host_y_arcsec"}
 )

@@ -13,7 +13,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from pipeline import closure_rates
+from pipeline import closure_rates, night_sky
 from pipeline.breaches import control_breaches, mask_breaches, null_breach, range_breach
 from pipeline.errors import InputError
 from pipeline.schema import (
@@ -132,7 +132,13 @@ def render(
     """
     if expected_rows < 0:
         raise InputError(f"expected_rows is {expected_rows}; give the number of rows of the manifest")
-    own = {**_of_run(layout), "expected_rows": str(expected_rows), **_of_schema(columns), **_of_closure()}
+    own = {
+        **_of_run(layout),
+        "expected_rows": str(expected_rows),
+        **_of_schema(columns),
+        **_of_closure(),
+        **_of_noise(),
+    }
     return _fill(check.name, check.sql, {**own, **promised})
 
 
@@ -207,12 +213,18 @@ def _of_closure() -> dict[str, str]:
         "closure_moment_fine": fine("moment", (f"closure_moment_{b}" for b in BANDS)),
         "closure_centroid_fine": fine("centroid_arcsec", (f"closure_centroid_{b}_arcsec" for b in BANDS)),
         "closure_magnification_fine": fine("magnification", ("closure_magnification",)),
+        "closure_noise_fine": fine("noise", (f"closure_noise_{b}" for b in BANDS)),
         "closure_l2_columns": ", ".join(f"closure_l2_{b}" for b in BANDS),
         "closure_null_rate": sql_double(closure_rates.NULL_RATE),
         "closure_weakest": sql_double(closure_rates.WEAKEST),
         "closure_false_alarm": sql_double(closure_rates.FALSE_ALARM),
         "closure_miss": sql_double(closure_rates.MISS),
     }
+
+
+def _of_noise() -> dict[str, str]:
+    """By band, what psfdepth x psfsize^2 is multiplied with to give the gain of the added light's noise."""
+    return {f"gain_of_depth_{band}": sql_double(value) for band, value in night_sky.GAIN_OF_DEPTH.items()}
 
 
 def _schema_values(tables: Iterable[Table]) -> list[str]:

@@ -7,8 +7,11 @@ athena_sql/checks/closure.sql judges. Nothing here loads `physics`, and an impor
 from __future__ import annotations
 
 import hashlib
+import math
+import os
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +20,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from closure import Deviation, Lens, PsfModel, Source, deviation, render
+from closure import (
+    Deviation,
+    Lens,
+    PsfModel,
+    Source,
+    deviation,
+    render,
+    snr_loss,
+    uniforms,
+    without_noise,
+)
 from pipeline.closure_rates import rows_needed
 from pipeline.closure_sample import sample
 from pipeline.contracts import check_rows
 from pipeline.errors import InputError
 from pipeline.events import ChunkRecord, RunRequest
+from pipeline.night_sky import SKY
 from pipeline.parquet import from_rows, read, to_bytes
 from pipeline.progress import Progress
 from pipeline.schema import BANDS, CLOSURE, MANIFEST, METRICS, STAMPS, Table
@@ -32,7 +46,8 @@ from survey.layout import PIXEL_SCALE
 _READ = (MANIFEST, METRICS, STAMPS)
 _RECORDED = (
     *("psf_kind", "psf_beta", "offset_x_arcsec", "offset_y_arcsec", "magnification"),
-    *(f"psfsize_{band}" for band in BANDS),
+    *("arc_snr", "arc_snr_sky"),
+    *(f"{name}_{band}" for name in ("psfsize", "gain") for band in BANDS),
 )
 
 
@@ -100,9 +115,14 @@ def _closed(
     progress = Progress("closure", len(rows), "rows")
     left = {row["task_id"]: row for row in rows}
     compared: list[dict[str, Any]] = []
-    for stamp in stamps(set(left)):
-        if row := left.pop(stamp["task_id"], None):  # of a task's second stamp another check tells
-            compared.append(compare(row, stamp))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # transforms and ufuncs let other threads run
+        running = [
+            pool.submit(compare, row, stamp)
+            for stamp in stamps(set(left))
+            if (row := left.pop(stamp["task_id"], None))  # of a task's second stamp another check tells
+        ]
+        for future in running:
+            compared.append(future.result())
             progress.advance()
     compared += [_incomparable(row, "no_stamp") for row in left.values()]
     compared.sort(key=lambda row: row["task_id"])
@@ -118,14 +138,17 @@ def compare(row: dict[str, Any], stamp: dict[str, Any]) -> dict[str, Any]:
     try:
         images = [_pixels(stamp[name], stamp["n_pix"]) for name in ("image", "raw_image")]
         reference, magnification = _reference(row, stamp["n_pix"])
+        added = _denoised(row, images[0] - images[1], images[0], reference)
+        loss = _snr_loss(row, reference)
     except (ValueError, TypeError, ArithmeticError):
         return _incomparable(row, "not_renderable")
-    added = images[0] - images[1]
     bands = {band: deviation(added[i], reference[i], PIXEL_SCALE) for i, band in enumerate(BANDS)}
     return {
         **_incomparable(row, None),
         **{name: value for band, one in bands.items() for name, value in _columns(band, one).items()},
         "closure_magnification": row["magnification"] / magnification - 1,
+        **{f"closure_noise_{band}": _unexplained(row, i, added, reference) for i, band in enumerate(BANDS)},
+        "closure_snr_loss": loss,
     }
 
 
@@ -142,6 +165,40 @@ def _reference(row: dict[str, Any], n_pix: int) -> tuple[np.ndarray, float]:
     images, magnification = render(lens, source, psf, n_pix, PIXEL_SCALE, center)
     fluxes = np.array([row[f"src_flux_{band}_nmgy"] for band in BANDS])
     return images * fluxes[:, None, None], magnification
+
+
+def _denoised(row: dict[str, Any], added: np.ndarray, image: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """The added light less its Poisson noise, if it has any, shape (band, n_pix, n_pix).
+
+    The noise is a function of the light and of numbers that the manifest fixes, so it is predicted pixel by
+    pixel, by other code than 4c's: the bounds stay those of noiseless light. Tests in units of the noise
+    would let through what it hides in one row (1 to 3 % of the flux), as most of the known bugs do.
+    """
+    if all(row[f"gain_{band}"] is None for band in BANDS):
+        return added
+    u = uniforms(row["task_seed64"], len(BANDS), image.shape[-1])
+    rounding = np.spacing(np.abs(image).astype(np.float32)).astype(np.float64)
+    clean = [
+        without_noise(added[i], reference[i], row[f"gain_{band}"], u[i], rounding[i])
+        for i, band in enumerate(BANDS)
+    ]
+    return np.stack(clean)
+
+
+def _unexplained(row: dict[str, Any], band: int, clean: np.ndarray, reference: np.ndarray) -> float | None:
+    """What `_denoised` left of one band, squared, over the noise's variance; None without noise."""
+    gain = row[f"gain_{BANDS[band]}"]
+    if gain is None:
+        return None
+    return float(gain * ((clean[band] - reference[band]) ** 2).sum() / reference[band].sum())
+
+
+def _snr_loss(row: dict[str, Any], reference: np.ndarray) -> float | None:
+    """What the light's noise took of its SNR in r (ln), over what it should, minus 1; None without noise."""
+    if row["gain_r"] is None:
+        return None
+    r = BANDS.index("r")
+    return math.log(row["arc_snr_sky"] / row["arc_snr"]) / snr_loss(reference[r], SKY["r"]) - 1
 
 
 def _columns(band: str, one: Deviation) -> dict[str, float]:

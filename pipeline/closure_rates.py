@@ -11,7 +11,11 @@ NULL_RATE = 0.0024  # bad rows of a clean run: below this with 95 % confidence (
 WEAKEST = 0.2  # a defect that spoils this part of the rows, or more, must be found
 
 # When a row is bad: what the renderer's stated errors (1e-3 of the peak, 5e-4 of the flux) stay well below.
-BOUNDS = {"flux": 0.005, "l2": 0.01, "moment": 0.01, "centroid_arcsec": 0.01, "magnification": 0.005}
+# noise: of the light's own noise, the part of its variance that is not what the reference's light has.
+BOUNDS = {
+    "flux": 0.005, "l2": 0.01, "moment": 0.01, "centroid_arcsec": 0.01, "magnification": 0.005,
+    "noise": 0.005,
+}  # fmt: skip
 
 
 @lru_cache

@@ -10,13 +10,13 @@ import math
 from dataclasses import dataclass
 
 # Seconds of one vCPU. BRICK: ten files of 75 MB in all at 60 MB/s from S3, and reading 36 stamps (0.07 s of
-# CPU, benchmarks/README.md). ROW: 4c of the debug tier, 831 rows/s on two cores
-# (benchmarks/README.md), which holds its share of reading. START: image pull and imports of a task, billed.
-BRICK_SECONDS, ROW_SECONDS, START_SECONDS = 1.3, 0.0024, 30.0
+# CPU, benchmarks/README.md). ROW: 0.7 ms of rendering and writing, 0.4 of noise, 0.1 of
+# the upload (benchmarks/README.md). START: image pull and imports of a task, billed.
+BRICK_SECONDS, ROW_SECONDS, START_SECONDS = 1.3, 0.0012, 30.0
 CACHE_BRICK_SECONDS = 2.5  # 4b: 75 MB in and out again
 
 # Bytes, measured (benchmarks/README.md); stamps grow with their pixels.
-MANIFEST_BYTES, METRICS_BYTES, IMAGE_BYTES_64 = 105, 165, 45_900  # an image each row, a raw one each host
+MANIFEST_BYTES, METRICS_BYTES, IMAGE_BYTES_64 = 105, 225, 45_900  # an image each row, a raw one each host
 
 VCPU_HOUR, GB_HOUR = 0.03238, 0.00356  # Fargate on ARM
 SPOT_PRICE = 0.4  # of On-Demand; 50-70 % less is typical
@@ -30,7 +30,7 @@ LOG_GB = 0.50
 ENDPOINT_HOUR = 0.01  # one interface endpoint in one zone: three of them in two zones
 # The gate: number of queries, and the bytes they read together over those of metrics and manifest, measured
 # on a million rows (benchmarks/README.md). Athena bills 10 MB a query at least.
-CHECKS, CHECKS_READ, LEAST_SCAN = 26, 0.95, 10e6
+CHECKS, CHECKS_READ, LEAST_SCAN = 27, 0.95, 10e6
 _TRANSITIONS_A_CHILD, _FILES_A_BRICK, _LOG_BYTES_A_TASK = 3, 10, 50_000
 
 
@@ -53,13 +53,15 @@ class Estimate:
         }
 
 
-def estimate(rows: int, hosts: int, bricks: int, n_pix: int, chunk_seconds: list[float]) -> Estimate:
-    """The cost of a plan. bricks: brick readings, a divided brick counts more than once."""
+def estimate(
+    rows: int, hosts: int, bricks: int, n_pix: int, chunk_seconds: list[float], at_once: int = CONCURRENCY
+) -> Estimate:
+    """The cost of a plan. bricks: brick readings, a divided brick counts more than once; at_once: tasks."""
     n = len(chunk_seconds)
     cache_seconds = bricks * CACHE_BRICK_SECONDS + n * START_SECONDS
     inject_seconds = sum(chunk_seconds) + n * START_SECONDS
     task_hours = (cache_seconds + inject_seconds) / 3600
-    slots = min(CONCURRENCY, max(n, 1))
+    slots = min(at_once, max(n, 1))
     longest = max(chunk_seconds, default=0.0) + START_SECONDS
     clock = max(inject_seconds / slots, longest) + cache_seconds / slots + 300
     size = {

@@ -25,6 +25,7 @@ STAGING = (
     "whole",
     "ranges",
 )  # files by the rule of survey/ranges.py; whole; ranges if cheaper at all
+BAD_INPUT = 2  # exit code of a task whose input is wrong: another attempt would end the same way
 DATA_BUCKET = "DARKHALO_BUCKET"  # set on every Lambda and on the task definition
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from dataclasses import asdict
 from typing import Any
 
 from pipeline import catalogue
 from pipeline.athena import fetch
-from pipeline.checks import CheckResult, result_from_error, result_from_row, verdict
+from pipeline.checks import CheckResult, load_checks, result_from_error, result_from_row, verdict
 from pipeline.events import RunRequest
 from pipeline.manifest import plan_of, tier_of
 from pipeline.parquet import from_rows, to_bytes
@@ -31,15 +33,16 @@ def judge(
 def record(store: Store, glue: Any, request: RunRequest, checks: list[CheckResult]) -> dict[str, Any]:
     """Write the results of all checks and the verdict that follows; the verdict."""
     answer = verdict(checks, tier_of(request).critical)
+    plan = plan_of(store, request)
+    reasons = [*_too_small(checks, plan["n_bricks"]), *answer.reasons]
     partition = request.layout.partition(CHECK_RESULTS.name)
     rows = [asdict(check) for check in checks]
     publish(store, partition.part(0), to_bytes(from_rows(CHECK_RESULTS, rows)))
     if glue is not None:
         catalogue.register(glue, store, [partition])
-    plan = plan_of(store, request)
     judged = {
         "verdict": answer.verdict,
-        "reasons": list(answer.reasons),
+        "reasons": reasons,
         "run_id": request.run_id,
         "tier": request.tier,
         "config_hash": plan["config_hash"],
@@ -48,6 +51,28 @@ def record(store: Store, glue: Any, request: RunRequest, checks: list[CheckResul
     }
     publish_json(store, request.layout.verdict, judged)
     return judged
+
+
+def _too_small(checks: list[CheckResult], n_bricks: int) -> list[str]:
+    """What to do about a NO-GO for want of rows alone: how many bricks would do, by the checks' `needs`."""
+    if any(check.status == "FAIL" for check in checks):
+        return []
+    counts = ((check.name, re.match(r"[\d,]+", check.needs)) for check in load_checks())
+    needs = {name: int(found[0].replace(",", "")) for name, found in counts if found}
+    factors = [
+        needs[check.name] / check.n
+        for check in checks
+        if check.critical
+        and check.status == "INCONCLUSIVE"
+        and check.n
+        and check.n < needs.get(check.name, 0)
+    ]
+    if not factors:
+        return []
+    bricks = math.ceil(n_bricks * max(factors))
+    return [
+        f"too few rows to judge, though nothing failed: run at least {bricks} bricks; this has {n_bricks}"
+    ]
 
 
 def _result(athena: Any, item: dict[str, Any], critical: bool) -> CheckResult:

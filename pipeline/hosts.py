@@ -24,9 +24,12 @@ from pipeline.portable import cos_sin_turn
 from pipeline.schema import HOST_SHAPES, HOSTS
 from survey.bricks import Brick, brick_named, wrap_ra
 from survey.errors import SurveyError
+from survey.healpix import nested_pixel
 
 BATCH = 65_536  # rows held at a time
 MAX_UNSORTED = 1_000_000  # rows that may be sorted in memory
+REGION_NSIDE = 64  # of region_id
+_BORDER_DEG = 1e-6  # 24 of the survey's bricks have their centre on a border, where implementations differ
 
 
 @dataclass(frozen=True)
@@ -147,9 +150,30 @@ class _Scan:
         first = np.array(self.first)
         counts = np.diff(np.append(first, self.rows))
         regions = np.array(self.regions)
+        self._check_pixels(regions)
         return HostIndex(
             self.bricks, first, counts, regions, np.concatenate(self.keys), np.concatenate(self.edges)
         )
+
+    def _check_pixels(self, regions: NDArray[np.int64]) -> None:
+        """Each brick's region is the pixel of its centre, or one that the centre is on the border of."""
+        ra, dec = np.array([(brick.ra, brick.dec) for brick in self.bricks]).T
+        around = (
+            (0.0, 0.0),
+            (_BORDER_DEG, 0.0),
+            (-_BORDER_DEG, 0.0),
+            (0.0, _BORDER_DEG),
+            (0.0, -_BORDER_DEG),
+        )
+        pixels = [nested_pixel(REGION_NSIDE, ra + x, np.clip(dec + y, -90.0, 90.0)) for x, y in around]
+        wrong = np.logical_and.reduce([regions != one for one in pixels])
+        if wrong.any():
+            first = int(np.argmax(wrong))
+            raise InputError(
+                f"{self.name}: brick {self.bricks[first].name}: region_id is {regions[first]}, but its "
+                f"centre lies in HEALPix pixel {pixels[0][first]} (nside {REGION_NSIDE}, nested); give that: "
+                "the splits divide the sky by it"
+            )
 
     def _brick(self, name: str, batch: pa.Table, row: int) -> Brick:
         if self.bricks and self.bricks[-1].name == name:

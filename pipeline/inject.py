@@ -27,7 +27,7 @@ from pipeline.contracts import check_rows
 from pipeline.events import CACHE_PHASE, INJECT_PHASE, ChunkRecord, RunRequest
 from pipeline.host_psf import images_of_hosts, psf_of_host
 from pipeline.manifest import tier_of
-from pipeline.noise import noisy, updated_invvar
+from pipeline.noise import effective_gain, noisy, updated_invvar
 from pipeline.parquet import arrow_schema, from_rows, read, to_bytes
 from pipeline.progress import Progress
 from pipeline.schema import BANDS, MANIFEST, METRICS, STAMPS, Table
@@ -42,8 +42,10 @@ from survey.maskbits import BAD_BITS, bit_fractions, flagged, wise_brightmask_fr
 _R = BANDS.index("r")
 _COPIED = tuple(name for name in METRICS.names if name in MANIFEST.names)
 _MEASURED = tuple(name for name in METRICS.names if name not in MANIFEST.names)
-_OF_LIGHT = ("arc_snr", "arc_peak_snr", "total_injected_flux", "magnification", "flux_in_stamp",
-             *(f"injected_flux_{band}_nmgy" for band in BANDS))  # fmt: skip
+_OF_LIGHT = (
+    *("arc_snr", "arc_snr_sky", "arc_peak_snr", "total_injected_flux", "magnification", "flux_in_stamp"),
+    *(name for band in BANDS for name in (f"injected_flux_{band}_nmgy", f"gain_{band}")),
+)
 _RAW_DICTIONARY = 1 << 28  # bytes: a brick's raw cutouts, each stored once and referred to by its rows
 
 
@@ -106,13 +108,18 @@ class BrickResult:
 
 @dataclass(frozen=True)
 class HostStamp:
-    """A host's cutout with what is measured once, whatever is injected: the frame, the masks, the PSF."""
+    """A host's cutout with what is measured once, whatever is injected: the frame, the masks, the PSF.
+
+    gain: electrons per nmgy by band, where the tier's light has noise.
+    """
 
     cutout: Cutout
     raw: bytes
+    raw_hash: str
     good: np.ndarray
     shared: dict[str, Any]
     psf: Psf
+    gain: np.ndarray | None
 
 
 Stamps = dict[str, HostStamp | str]
@@ -207,7 +214,9 @@ def _host_stamp(cutout: Cutout, tier: Tier, psf_images: np.ndarray | None = None
         **_of_host(cutout),
     }
     good = ~bad & (cutout.invvar[_R] > 0)
-    return HostStamp(cutout, _pixels(cutout.image), good, shared, psf)
+    gain = effective_gain(cutout.invvar) if tier.poisson_noise else None
+    raw = _pixels(cutout.image)
+    return HostStamp(cutout, raw, _hash64(raw), good, shared, psf, gain)
 
 
 def _of_host(cutout: Cutout) -> dict[str, float | None]:
@@ -239,11 +248,10 @@ def _inject(tasks: list[dict[str, Any]], stamps: Stamps, tier: Tier) -> BrickRes
         arcs = _render_all(ready, tier)
         for index, (task, stamp) in enumerate(ready):
             clean = arcs.image[index].astype(np.float32)
-            noise = tier.poisson_noise
-            added = noisy(clean, stamp.cutout.invvar, task["task_seed64"]) if noise else clean
+            added = clean if stamp.gain is None else noisy(clean, stamp.gain, task["task_seed64"])
             image = stamp.cutout.image + added
             light = _light(stamp, image, arcs.magnification[index], arcs.flux_in_stamp[index, _R])
-            light |= _snr_of_model(stamp, clean) if noise else {}
+            light |= _snr(stamp, image, clean)
             result.metrics.append(_measured(task, stamp, light))
             result.stamps.append(_stamp_row(task, stamp, image, tier))
     result.metrics.sort(key=lambda row: row["task_id"])
@@ -302,28 +310,34 @@ def _render(ready: list[tuple[dict[str, Any], HostStamp]], tier: Tier) -> Render
     )
 
 
-def _light(stamp: HostStamp, image: np.ndarray, magnification: float, in_stamp: float) -> dict[str, float]:
+def _light(stamp: HostStamp, image: np.ndarray, magnification: float, in_stamp: float) -> dict[str, Any]:
     """What was added, measured as image minus raw, so that it is the stamp that is judged."""
     added = image.astype(np.float64) - stamp.cutout.image
-    invvar = stamp.cutout.invvar[_R]
+    flux = [float(band.sum()) for band in added]
+    gain = (None,) * len(BANDS) if stamp.gain is None else stamp.gain.tolist()
     return {
-        "arc_snr": float(matched_filter_snr(added[_R], invvar, stamp.good)),
-        "arc_peak_snr": float(peak_snr(added[_R], invvar, stamp.good)),
-        "total_injected_flux": float(added[_R].sum()),
-        **{f"injected_flux_{b}_nmgy": float(added[i].sum()) for i, b in enumerate(BANDS)},
+        "total_injected_flux": flux[_R],
+        **{f"injected_flux_{b}_nmgy": flux[i] for i, b in enumerate(BANDS)},
+        **{f"gain_{b}": gain[i] for i, b in enumerate(BANDS)},
         "magnification": float(magnification),
         "flux_in_stamp": float(in_stamp),
         "core_flux_r_nmgy": host_light.core_flux(image[_R]),
     }
 
 
-def _snr_of_model(stamp: HostStamp, clean: np.ndarray) -> dict[str, float]:
-    """SNR of light with noise: of the light alone (its own noise would add to it), against all the noise."""
-    invvar = updated_invvar(stamp.cutout.invvar, clean)[_R]
-    model = clean[_R].astype(np.float64)
+def _snr(stamp: HostStamp, image: np.ndarray, clean: np.ndarray) -> dict[str, float]:
+    """SNR of the added light; where it has noise, of the light alone (its own noise would add to it)."""
+    sky = updated = stamp.cutout.invvar[_R]
+    if stamp.gain is None:
+        signal = image[_R].astype(np.float64) - stamp.cutout.image[_R]
+    else:
+        signal = clean[_R].astype(np.float64)
+        updated = updated_invvar(sky, clean[_R], stamp.gain[_R])
+    snr = float(matched_filter_snr(signal, updated, stamp.good))
     return {
-        "arc_snr": float(matched_filter_snr(model, invvar, stamp.good)),
-        "arc_peak_snr": float(peak_snr(model, invvar, stamp.good)),
+        "arc_snr": snr,
+        "arc_snr_sky": snr if updated is sky else float(matched_filter_snr(signal, sky, stamp.good)),
+        "arc_peak_snr": float(peak_snr(signal, updated, stamp.good)),
     }
 
 
@@ -350,7 +364,7 @@ def _stamp_row(task: dict[str, Any], stamp: HostStamp, image: np.ndarray, tier: 
         "image": pixels,
         "raw_image": stamp.raw,
         "image_hash": _hash64(pixels),
-        "raw_hash": _hash64(stamp.raw),
+        "raw_hash": stamp.raw_hash,
     }
 
 

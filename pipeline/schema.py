@@ -145,12 +145,16 @@ METRICS = Table(
         *_per_band("psfdepth_{b}", "double", "the catalogue's inverse variance of a point source in {b}",
                    "1/nmgy^2", nullable=True, low=0),
         Column("arc_snr", "double", "matched-filter SNR of the added light in r: sqrt(sum s^2 invvar) over "
-               "good pixels", nullable=True, low=0),
+               "good pixels, the light's own noise in invvar where it has any", nullable=True, low=0),
+        Column("arc_snr_sky", "double", "the same without the added light's own noise in invvar; equal where "
+               "the tier adds none", nullable=True, low=0),
         Column("arc_peak_snr", "double", "largest s sqrt(invvar) over good pixels in r",
                nullable=True, low=0),
         Column("total_injected_flux", "double", "flux added to the stamp in r", "nmgy", nullable=True, low=0),
         *_per_band("injected_flux_{b}_nmgy", "double", "flux added to the stamp in {b}", "nmgy",
                    nullable=True, low=0),
+        *_per_band("gain_{b}", "double", "electrons per nmgy in {b}: the effective gain of the Poisson noise "
+                   "of the added light; NULL where the tier adds none", "1/nmgy", nullable=True, low=0),
         Column("magnification", "double", "lensed over unlensed source flux, whole plane, without PSF",
                nullable=True, low=1),
         Column("flux_in_stamp", "double", "part of the lensed flux in r inside the stamp, after the PSF",
@@ -217,6 +221,10 @@ CLOSURE = Table(
                    "reference's, in {b}", "arcsec", nullable=True, low=0),
         Column("closure_magnification", "double", "recorded magnification over the reference's, minus 1",
                nullable=True),
+        *_per_band("closure_noise_{b}", "double", "square of what the light's noise does not explain over "
+                   "the noise's variance, in {b}; NULL without noise of the light", nullable=True, low=0),
+        Column("closure_snr_loss", "double", "ln(arc_snr_sky / arc_snr) over that of the reference on an "
+               "even sky, minus 1; NULL without noise of the light", nullable=True),
     ),
 )  # fmt: skip
 

@@ -13,14 +13,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.hosts import HostIndex
+from pipeline.hosts import REGION_NSIDE, HostIndex
 from pipeline.philox import uniform
 from pipeline.portable import cos_sin_turn
 from pipeline.schema import SPLITS
 from pipeline.settings import Splits
 from survey.bricks import BRICK_SIZE_DEG, N_BRICKS, N_ROWS, columns_in_row
 
-_REGION_NSIDE = 64  # of region_id
 NO_SPLIT = -1
 
 
@@ -31,7 +30,7 @@ def order(seed: int, name: str) -> bytes:
 
 def blocks_of(regions: NDArray[np.int64], block_nside: int) -> NDArray[np.int64]:
     """The HEALPix block (nested) that holds each region: 2 bits of the number less for each level up."""
-    return regions >> 2 * (_REGION_NSIDE.bit_length() - block_nside.bit_length())
+    return regions >> 2 * (REGION_NSIDE.bit_length() - block_nside.bit_length())
 
 
 def deal(index: HostIndex, settings: Splits, chosen: NDArray[np.int64]) -> NDArray[np.int8]:

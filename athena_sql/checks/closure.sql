@@ -2,14 +2,16 @@
 -- asks: Does an independent renderer find the same arcs in the stamps, from the manifest and the PSF alone?
 -- statistic: sampled rows that are bad: in some band the flux is off by more than 0.5 %, the difference's norm or
 --   the second moment by more than 1 % or the centroid by more than 0.01 arcsec; or the magnification by more
---   than 0.5 %; or the row could not be compared (BOUNDS of pipeline/closure_rates.py)
+--   than 0.5 %; or light with Poisson noise has 0.5 % of its variance left when the noise that the manifest fixes
+--   is taken away; or the row could not be compared (BOUNDS of pipeline/closure_rates.py)
 -- bound: the most bad rows that a clean run has, but for one run in a million
 -- needs: as many rows as make it miss a defect of a fifth of the rows less than once in 1,000 runs
 --   (pipeline/closure_rates.py computes both; the sample has one row after the other from other bricks, cells
 --   and hosts); rows convolved with a user's image of the PSF are not sampled, and alone are NOT_EXERCISED
 -- stops: every wrong number, unit, sign, angle, profile, PSF, frame or band between the manifest and the stored
 --   pixels: pixel-centre sampling, flux renormalised, dropped shear, PA + 90 degrees, degrees as radians, theta_E
---   in pixels, zero points, FWHM as sigma, x and y swapped, half a pixel, double injection, swapped bands
+--   in pixels, zero points, FWHM as sigma, x and y swapped, half a pixel, double injection, swapped bands;
+--   noise of the light that is missing, doubled or of another gain than the recorded one
 -- on failure: the message says which quantity is off; render one of the rows with both renderers, and believe
 --   neither until they agree
 WITH rows_sampled AS (
@@ -20,6 +22,7 @@ WITH rows_sampled AS (
     NOT coalesce(${closure_moment_fine}, false) AS bad_moment,
     NOT coalesce(${closure_centroid_fine}, false) AS bad_centroid,
     NOT coalesce(${closure_magnification_fine}, false) AS bad_magnification,
+    NOT coalesce(${closure_noise_fine}, true) AS bad_noise,
     greatest(${closure_l2_columns}) AS worst_l2,
     brickname
   FROM ${database}.closure
@@ -29,12 +32,13 @@ facts AS (
   SELECT
     count(*) AS n,
     count(DISTINCT brickname) AS n_bricks,
-    count_if(bad_flux OR bad_l2 OR bad_moment OR bad_centroid OR bad_magnification) AS n_bad,
+    count_if(bad_flux OR bad_l2 OR bad_moment OR bad_centroid OR bad_magnification OR bad_noise) AS n_bad,
     count_if(bad_flux) AS n_flux,
     count_if(bad_l2) AS n_l2,
     count_if(bad_moment) AS n_moment,
     count_if(bad_centroid) AS n_centroid,
     count_if(bad_magnification) AS n_magnification,
+    count_if(bad_noise) AS n_noise,
     count_if(reason <> '') AS n_reason,
     max(reason) AS reason,
     max(worst_l2) AS worst_l2
@@ -81,8 +85,8 @@ SELECT
     '%d of %d rows of %d bricks rendered again are off (flux %d, shape %d, second moment %d, centroid %d, ',
     n_bad, n, n_bricks, n_flux, n_l2, n_moment, n_centroid
   ) || format(
-    'magnification %d; %d not comparable%s); the largest difference is %.4f of its arc.',
-    n_magnification, n_reason, CASE WHEN n_reason > 0 THEN ': ' || reason ELSE '' END,
+    'magnification %d, noise %d; %d not comparable%s); the largest difference is %.4f of its arc.',
+    n_magnification, n_noise, n_reason, CASE WHEN n_reason > 0 THEN ': ' || reason ELSE '' END,
     coalesce(worst_l2, 0e0)
   ) AS message
 FROM judged

@@ -19,7 +19,11 @@ CREATE EXTERNAL TABLE darkhalo.closure (
   `closure_centroid_g_arcsec` double COMMENT 'distance of the added light\'s centroid from the reference\'s, in g [arcsec]',
   `closure_centroid_r_arcsec` double COMMENT 'distance of the added light\'s centroid from the reference\'s, in r [arcsec]',
   `closure_centroid_z_arcsec` double COMMENT 'distance of the added light\'s centroid from the reference\'s, in z [arcsec]',
-  `closure_magnification` double COMMENT 'recorded magnification over the reference\'s, minus 1'
+  `closure_magnification` double COMMENT 'recorded magnification over the reference\'s, minus 1',
+  `closure_noise_g` double COMMENT 'square of what the light\'s noise does not explain over the noise\'s variance, in g; NULL without noise of the light',
+  `closure_noise_r` double COMMENT 'square of what the light\'s noise does not explain over the noise\'s variance, in r; NULL without noise of the light',
+  `closure_noise_z` double COMMENT 'square of what the light\'s noise does not explain over the noise\'s variance, in z; NULL without noise of the light',
+  `closure_snr_loss` double COMMENT 'ln(arc_snr_sky / arc_snr) over that of the reference on an even sky, minus 1; NULL without noise of the light'
 )
 PARTITIONED BY (tier string, run_id string, region_split string)
 STORED AS PARQUET

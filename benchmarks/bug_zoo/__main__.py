@@ -1,4 +1,4 @@
-"""python -m benchmarks.bug_zoo [--only WORD] [--clean N [--results FILE]] [--json]
+"""python -m benchmarks.bug_zoo [--only WORD] [--noise] [--clean N [--results FILE]] [--json]
 
 Plants every known bug, runs a small tier and the gate, and prints a table: family, bug, stopped or not, by
 which check, rows. With --clean N instead: N whole runs without a bug, of other seeds, for the rate of false
@@ -29,9 +29,11 @@ SKY_BRICKS = max(TABLE_BRICKS, *code_bugs.BRICKS.values())
 Row = dict[str, Any]
 
 
-def plant_in_code(world: World, only: str) -> Iterator[Row]:
+def plant_in_code(world: World, only: str, noise: bool) -> Iterator[Row]:
     """Each bug in the code of 4a or 4c, on the run that it makes."""
-    for family, name, patch in code_bugs.BUGS:
+    clean = [("none", "no bug", code_bugs.with_noise(nullcontext))] if noise else []
+    for family, name, bug in (*clean, *code_bugs.BUGS):
+        patch = code_bugs.with_noise(bug) if noise else bug
         if only not in f"{family}: {name}":
             continue
         try:
@@ -79,6 +81,9 @@ def plant_in_reruns(world: World, root: Path, only: str) -> Iterator[Row]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bug_zoo")
     parser.add_argument("--only", default="", metavar="WORD", help="bugs whose `family: name` holds WORD")
+    parser.add_argument(
+        "--noise", action="store_true", help="on light with Poisson noise, bugs in code alone"
+    )
     parser.add_argument("--clean", type=int, default=0, metavar="N", help="N runs without a bug instead")
     parser.add_argument("--results", type=Path, metavar="FILE", help="clean runs kept in FILE, and not again")
     parser.add_argument("--json", action="store_true")
@@ -114,9 +119,10 @@ def _rows(root: Path, options: argparse.Namespace) -> Iterator[Row]:
         yield from clean_runs(root, options.clean, options.results)
         return
     world = World.make(root, SKY_BRICKS)
-    yield from plant_in_tables(world, root, options.only)
-    yield from plant_in_reruns(world, root, options.only)
-    yield from plant_in_code(world, options.only)
+    if not options.noise:
+        yield from plant_in_tables(world, root, options.only)
+        yield from plant_in_reruns(world, root, options.only)
+    yield from plant_in_code(world, options.only, options.noise)
 
 
 def _shown(rows: Iterator[Row]) -> Iterator[Row]:

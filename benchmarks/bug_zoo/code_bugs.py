@@ -79,6 +79,26 @@ def cutout(change: Callable[[Cutout], dict[str, Any]]) -> Patch:
     return attribute(BrickReader, "cut_all", make)
 
 
+def with_noise(patch: Patch) -> Patch:
+    """The same on light that has Poisson noise, which the small tier's has not."""
+
+    @contextmanager
+    def both() -> Iterator[None]:
+        real = inject.tier_of
+        noisy = mock.patch.object(
+            inject, "tier_of", lambda request: replace(real(request), poisson_noise=True)
+        )
+        with noisy, patch():
+            yield
+
+    return both
+
+
+def of_noise(name: str, make: Callable[[Any], Any]) -> Patch:
+    """Another function in the place of one of those that make the noise, on light that has it."""
+    return with_noise(attribute(inject, name, make))
+
+
 def _scattered(arcs: Any, _: Arguments) -> dict[str, np.ndarray]:
     """Pixel-centre sampling: light off by a factor that depends on the sub-pixel phase, as if by chance."""
     factor = np.exp(np.random.default_rng(1).normal(0, 0.17, len(arcs.magnification)))
@@ -297,6 +317,47 @@ BUGS: tuple[tuple[str, str, Patch], ...] = (
         attribute(inject, "matched_filter_snr", lambda real: lambda s, v, g: 30 * real(s, v, g)),
     ),
     ("storage", "arcs quantised to 8 bits", image(_half_precision)),
+    ("noise", "light's noise missing", of_noise("noisy", lambda real: lambda light, *a: light)),
+    (
+        "noise",
+        "light's noise doubled",
+        of_noise("noisy", lambda real: lambda light, *a: np.float32(2) * real(light, *a) - light),
+    ),
+    (
+        "noise",
+        "light's noise of 0.8 of the gain",
+        of_noise("noisy", lambda real: lambda light, gain, seed: real(light, 0.8 * gain, seed)),
+    ),
+    (
+        "noise",
+        "light's noise of another band's gain",
+        of_noise("noisy", lambda real: lambda light, gain, seed: real(light, np.roll(gain, 1), seed)),
+    ),
+    (
+        "noise",
+        "light's gain from invvar taken as sigma",
+        of_noise("effective_gain", lambda real: lambda invvar: real(np.sqrt(invvar))),
+    ),
+    (
+        "noise",
+        "light's gain of the sky per arcsec^2",
+        of_noise("effective_gain", lambda real: lambda invvar: real(invvar) / PIXEL**2),
+    ),
+    (
+        "noise",
+        "one noise for the light of every row",
+        of_noise("noisy", lambda real: lambda light, gain, _: real(light, gain, 1)),
+    ),
+    (
+        "noise",
+        "light's noise not in invvar",
+        of_noise("updated_invvar", lambda real: lambda invvar, *_: invvar),
+    ),
+    (
+        "noise",
+        "light's noise twice in invvar",
+        of_noise("updated_invvar", lambda real: lambda invvar, light, gain: real(invvar, 2 * light, gain)),
+    ),
     (
         "storage",
         "hash of other bytes",

@@ -18,7 +18,7 @@ from infra.constructs.network import IsolatedNetwork
 from infra.constructs.task import Task
 from infra.paths import MAP_RESULTS
 from infra.settings import Athena, Fanout, Settings
-from pipeline.events import CLOSURE_PHASE, PLAN_PHASE, TASK_CHUNK, TASK_PHASE, TASK_RUN
+from pipeline.events import BAD_INPUT, CLOSURE_PHASE, PLAN_PHASE, TASK_CHUNK, TASK_PHASE, TASK_RUN
 from pipeline.schema import DATABASE
 
 # RunTask refused for a while: throttled, no (Spot) capacity, vCPU quota reached.
@@ -148,28 +148,46 @@ class FargateTasks:
             execution_type=sfn.ProcessorType.STANDARD,
         )
 
-    def plan(self, minutes: int) -> tasks.EcsRunTask:
+    def plan(self, minutes: int) -> sfn.Chain:
         """`PlanTask`: 4a of a run that is too large for a Lambda."""
         return self._of_run("PlanTask", PLAN_PHASE, minutes)
 
-    def closure(self, minutes: int) -> tasks.EcsRunTask:
+    def closure(self, minutes: int) -> sfn.Chain:
         """`Closure`: a sample of the run rendered again, in one task."""
         return self._of_run("Closure", CLOSURE_PHASE, minutes)
 
-    def _of_run(self, id: str, phase: str, minutes: int) -> tasks.EcsRunTask:
+    def _of_run(self, id: str, phase: str, minutes: int) -> sfn.Chain:
         request = sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.plan.request"))
-        return self._task_state(id, {TASK_PHASE: phase, TASK_RUN: request}, minutes)
+        return self._tried(id, {TASK_PHASE: phase, TASK_RUN: request}, minutes)
 
-    def _of_chunk(self, id: str, phase: str, minutes: int) -> tasks.EcsRunTask:
+    def _of_chunk(self, id: str, phase: str, minutes: int) -> sfn.Chain:
         environment = {
             TASK_PHASE: phase,
             TASK_RUN: sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.request")),
             TASK_CHUNK: sfn.JsonPath.json_to_string(sfn.JsonPath.object_at("$.chunk")),
         }
-        return self._task_state(id, environment, minutes)
+        return self._tried(id, environment, minutes)
+
+    def _tried(self, id: str, environment: dict[str, str], minutes: int) -> sfn.Chain:
+        """`<id>`, and for what it fails of `<id>Again`, with retries: but not for bad input, `<id>BadInput`.
+
+        A Retry knows an error by its name, and every exit code is States.TaskFailed; so the first failure is
+        caught and its cause looked at. Whatever is no bad input ends in a Task, where a redrive resumes.
+        """
+        first = self._task_state(id, environment, minutes)
+        again = self._task_state(f"{id}Again", environment, minutes)
+        _retry_throttled(first, self._settings.fanout)
+        _retry_throttled(again, self._settings.fanout)
+        _retry_failed(again, self._settings.fanout)
+        refused = sfn.Fail(self._scope, f"{id}BadInput", error="InputError", cause_path="$.failure.Cause")
+        # The cause is the description of the task in compact JSON; the code is never its last field.
+        bad_input = sfn.Condition.string_matches("$.failure.Cause", f'*"ExitCode":{BAD_INPUT},*')
+        cause = sfn.Choice(self._scope, f"{id}Failure").when(bad_input, refused).otherwise(again)
+        first.add_catch(cause, errors=["States.TaskFailed"], result_path="$.failure")
+        return sfn.Chain.custom(first, [first, again], again)
 
     def _task_state(self, id: str, environment: dict[str, str], minutes: int) -> tasks.EcsRunTask:
-        state = tasks.EcsRunTask(
+        return tasks.EcsRunTask(
             self._scope,
             id,
             integration_pattern=sfn.IntegrationPattern.RUN_JOB,
@@ -184,7 +202,6 @@ class FargateTasks:
             result_path=sfn.JsonPath.DISCARD,  # 10 KB of task description a chunk
             task_timeout=_minutes(minutes),
         )
-        return _with_retries(state, self._settings.fanout)
 
     def _launch_target(self) -> tasks.EcsFargateLaunchTarget:
         weights = {
@@ -211,8 +228,8 @@ class FargateTasks:
         )
 
 
-def _with_retries(state: tasks.EcsRunTask, fanout: Fanout) -> tasks.EcsRunTask:
-    """Throttling: patiently. A failed task (infrastructure or Spot, by its exit code): a few times."""
+def _retry_throttled(state: tasks.EcsRunTask, fanout: Fanout) -> None:
+    """Patiently."""
     state.add_retry(
         errors=THROTTLED,
         interval=cdk.Duration.seconds(fanout.throttle_interval_seconds),
@@ -221,14 +238,17 @@ def _with_retries(state: tasks.EcsRunTask, fanout: Fanout) -> tasks.EcsRunTask:
         max_delay=cdk.Duration.minutes(10),
         jitter_strategy=sfn.JitterType.FULL,
     )
+
+
+def _retry_failed(state: tasks.EcsRunTask, fanout: Fanout) -> None:
+    """What infrastructure or Spot broke; the first retry was the state itself."""
     state.add_retry(
         errors=["States.TaskFailed"],
         interval=cdk.Duration.seconds(fanout.failure_interval_seconds),
-        max_attempts=fanout.failure_attempts,
+        max_attempts=fanout.failure_attempts - 1,
         backoff_rate=2,
         jitter_strategy=sfn.JitterType.FULL,
     )
-    return state
 
 
 def _minutes(minutes: int) -> sfn.Timeout:

@@ -130,6 +130,8 @@ def make_run(
         "psf_kind": ["moffat"] * n,
         "psf_beta": np.full(n, 2.9),
         "arc_snr": injected(0.6 * added["r"] * np.sqrt(depth["psfdepth_r"])),
+        "arc_snr_sky": injected(0.6 * added["r"] * np.sqrt(depth["psfdepth_r"])),
+        **{f"gain_{b}": [None] * n for b in BANDS},
         "arc_peak_snr": injected(0.1 * added["r"] * np.sqrt(depth["psfdepth_r"])),
         "total_injected_flux": added["r"],
         **{f"injected_flux_{b}_nmgy": added[b] for b in BANDS},
@@ -164,6 +166,7 @@ def make_run(
         for name in CLOSURE.names
         if name.startswith("closure_") and name != "closure_reason"
     }
+    off |= {name: [None] * len(sampled) for name in CLOSURE.names if "noise" in name or "snr" in name}
     closure = {
         **{name: np.array(identity[name])[sampled] for name in ("task_id", "brickname", "host_id")},
         "stratum": ["0-0-0-0-0"] * len(sampled),

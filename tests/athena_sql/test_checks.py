@@ -21,7 +21,7 @@ OF_CONTROLS = {"controls", "control_match"}
 ABSENT = OF_CONTROLS | {
     "closure", "flux_identity", "source_flux", "leakage", "stamp_hashes", "split_balance", "coverage",
     "source_positions", "brick_outliers", "snr_depth", "host_pixels", "realism", "prior", "split_fractions",
-    "magnification_tail", "reruns",
+    "magnification_tail", "reruns", "light_noise",
 }  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def test_the_debug_tier_passes_all_but_the_controls_it_has_not(tmp_path: Any) ->
     not_passed = {name: (one.status, one.message) for name, one in answers.items() if one.status != "PASS"}
     assert {name: status for name, (status, _) in not_passed.items()} == {
         "controls": "NOT_EXERCISED", "control_match": "NOT_EXERCISED", "reruns": "NOT_EXERCISED",
-        "realism": "WARN",
+        "realism": "WARN", "light_noise": "NOT_EXERCISED",
     }  # fmt: skip
     assert answers["success_rate"].n == 17280
     assert "0 of 20 bricks failed, at most 13.9 % of bricks at 95 %" in answers["success_rate"].message
@@ -48,6 +48,7 @@ def test_a_run_with_controls_passes_all(tmp_path: Any, mixed: Tables) -> None:
     answers = {name: run_check(tmp_path, name, len(mixed["manifest"])) for name in ALL}
     assert {name: one.status for name, one in answers.items() if one.status != "PASS"} == {
         "realism": "WARN", "reruns": "NOT_EXERCISED", "split_fractions": "INCONCLUSIVE",
+        "light_noise": "NOT_EXERCISED",
     }  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def test_json_holds_counts_tables_chunks_and_cost(place):
     assert told["cross_tables"]["theta_e_arcsec"]["val"] == {"0.3": 1_920, "0.6": 1_920, "1": 1_920}
     assert told["rows_by_kind"]["test"] == {"injection": 5_760, "paired control": 0, "unpaired control": 0}
     assert len(told["config_hash"]) == len(told["code_version"]) == 64
-    assert told["n_chunks"] == 6
+    assert told["n_chunks"] == 3
     assert told["chunk_seconds"]["longest"] <= told["chunk_seconds"]["target"] == 20
     cost = told["estimate"]
     assert cost["bytes"]["stamps"] == (17_280 + 360) * 45_900
@@ -126,6 +126,15 @@ def spoiled(column: str, value: object) -> pa.Table:
     return hosts.set_column(hosts.schema.get_field_index(column), field, pa.array(values, field.type))
 
 
+def spoiled_regions() -> pa.Table:
+    hosts = make_hosts()
+    regions = np.where(
+        np.array(hosts["brickname"].to_pylist()) == "0029p100", 5, hosts["region_id"].to_numpy()
+    )
+    at = hosts.schema.get_field_index("region_id")
+    return hosts.set_column(at, hosts.schema.field("region_id"), pa.array(regions))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -146,7 +155,8 @@ def test_a_bad_tier_is_one_line(place, text, message):
         (spoiled("host_id", "10000-0-6"), "host_id 10000-0-6 stands twice"),
         (spoiled("ra", 100.0), "outside brick 0029p100"),
         (spoiled("mag_r", np.nan), "mag_r is nan"),
-        (make_hosts(n_bricks=20, bricks_per_region=20), "no brick is left for split"),
+        (make_hosts(n_bricks=20, bricks_per_region=10), "no brick is left for split"),
+        (spoiled_regions(), "brick 0029p100: region_id is 5, but its centre lies in HEALPix pixel"),
     ],
 )
 def test_a_bad_catalogue_is_one_line_and_nothing_is_written(place, tmp_path, hosts, message):

@@ -38,6 +38,7 @@ def test_a_clean_run_is_go_and_says_so_in_the_contract(good_run):
         assert set(check) >= {"name", "status", "statistic", "bound", "n", "message"}
     assert {name: c["status"] for name, c in checks.items() if c["status"] != "PASS"} == {
         "controls": "NOT_EXERCISED", "control_match": "NOT_EXERCISED", "realism": "WARN",
+        "light_noise": "NOT_EXERCISED",
         "source_positions": "INCONCLUSIVE", "split_balance": "INCONCLUSIVE",
         "brick_outliers": "INCONCLUSIVE", "magnification_tail": "INCONCLUSIVE", "reruns": "NOT_EXERCISED",
     }  # fmt: skip

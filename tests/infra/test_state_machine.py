@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.events import TASK_CHUNK, TASK_PHASE, TASK_RUN
+from pipeline.events import BAD_INPUT, TASK_CHUNK, TASK_PHASE, TASK_RUN
 
 pytestmark = pytest.mark.xdist_group("infra")
+FIRST_TRIES = ("PlanTask", "CacheChunk", "InjectChunk", "Closure")
 
 
 def successors(state: dict[str, Any]) -> set[str]:
@@ -120,9 +121,28 @@ def test_both_ends_succeed_and_say_what_they_mean(states: dict[str, Any]) -> Non
 
 
 def test_no_state_hides_a_failure(states: dict[str, Any]) -> None:
-    """Only a check's query may fail and be recorded; anything else that breaks fails the execution."""
-    assert [name for name, state in states.items() if "Catch" in state] == ["RunCheck"]
-    assert not [name for name, state in states.items() if state["Type"] == "Fail"]
+    """Only a check's query may fail and be recorded; a task that fails is tried again or ends in Fail."""
+    assert {name for name, state in states.items() if "Catch" in state} == {"RunCheck", *FIRST_TRIES}
+    failing = {name for name, state in states.items() if state["Type"] == "Fail"}
+    assert failing == {f"{name}BadInput" for name in FIRST_TRIES}
+
+
+@pytest.mark.parametrize("name", FIRST_TRIES)
+def test_bad_input_is_not_tried_again_and_every_other_failure_is(states: dict[str, Any], name: str) -> None:
+    """The first try's failure goes by its exit code; the other tries are the same task, and end in it."""
+    catch = {"ErrorEquals": ["States.TaskFailed"], "ResultPath": "$.failure", "Next": f"{name}Failure"}
+    assert states[name]["Catch"] == [catch]
+    assert all("States.TaskFailed" not in rule["ErrorEquals"] for rule in states[name]["Retry"])
+    judge, refused, again = (states[f"{name}{what}"] for what in ("Failure", "BadInput", "Again"))
+    (rule,) = judge["Choices"]
+    assert (rule["Variable"], rule["Next"]) == ("$.failure.Cause", f"{name}BadInput")
+    assert rule["StringMatches"] == f'*"ExitCode":{BAD_INPUT},*'
+    assert judge["Default"] == f"{name}Again"
+    assert (refused["Error"], refused["CausePath"]) == ("InputError", "$.failure.Cause")
+    assert again["Parameters"] == states[name]["Parameters"]
+    assert again.get("Next") == states[name].get("Next")
+    assert again["Retry"][-1]["ErrorEquals"] == ["States.TaskFailed"]
+    assert "Catch" not in again
 
 
 @pytest.mark.parametrize(("bricks", "chunk", "phase"), [
@@ -152,12 +172,13 @@ def test_chunks_run_as_tasks_of_a_distributed_map(
 
 
 def test_throttling_is_retried_longer_than_failure(states: dict[str, Any]) -> None:
-    throttled, failed = states["InjectChunk"]["Retry"]
+    throttled, failed = states["InjectChunkAgain"]["Retry"]
+    assert states["InjectChunk"]["Retry"] == [throttled]
     assert {"ECS.AmazonECSException", "ECS.InvalidParameterException"} <= set(throttled["ErrorEquals"])
     assert (throttled["IntervalSeconds"], throttled["BackoffRate"]) == (60, 1.1)
     assert throttled["JitterStrategy"] == "FULL"
     assert failed["ErrorEquals"] == ["States.TaskFailed"]
-    assert failed["MaxAttempts"] == 2
+    assert failed["MaxAttempts"] == 1  # the state itself is the first of the two
 
 
 def test_a_check_that_errors_is_recorded(states: dict[str, Any]) -> None:
@@ -177,7 +198,7 @@ def test_every_task_and_the_machine_have_a_timeout(
 ) -> None:
     assert definition["TimeoutSeconds"] > 0
     tasks = {name: state for name, state in states.items() if state["Type"] == "Task"}
-    assert len(tasks) == 13
+    assert len(tasks) == 17
     assert [name for name, state in tasks.items() if not state.get("TimeoutSeconds")] == []
 
 
@@ -194,9 +215,16 @@ def test_only_what_a_small_strict_interpreter_knows(states: dict[str, Any]) -> N
     assert "QueryLanguage" not in text
     assert "{%" not in text
     assert "States.Format" not in text
-    assert {state["Type"] for state in states.values()} == {"Task", "Map", "Pass", "Choice", "Succeed"}
+    assert {state["Type"] for state in states.values()} == {
+        "Task",
+        "Map",
+        "Pass",
+        "Choice",
+        "Succeed",
+        "Fail",
+    }
     flow = {"Type", "Next", "End", "Parameters", "ResultSelector", "ResultPath", "Choices", "Default"}
     task = {"Resource", "TimeoutSeconds", "Retry", "Catch"}
     maps = {"ItemsPath", "ItemProcessor", "ItemReader", "ItemSelector", "ResultWriter", "MaxConcurrency"}
-    known = flow | task | maps | {"ToleratedFailurePercentage", "Label"}
+    known = flow | task | maps | {"ToleratedFailurePercentage", "Label", "Error", "CausePath"}
     assert {field for state in states.values() for field in state} <= known

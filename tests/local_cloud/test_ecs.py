@@ -79,6 +79,23 @@ def test_retries_end_and_catch_gets_error_and_cause(machines, run_task):
     assert [event["type"] for event in machines.events(execution)].count("TaskFailed") == 3
 
 
+@pytest.mark.parametrize(("code", "tries"), [(2, 1), (1, 4), (20, 4), (143, 4)])
+def test_a_choice_tells_bad_input_by_its_exit_code(machines, run_task, code, tries):
+    """The cause is compact JSON, as on AWS: what infra/constructs/states.py looks for in it is there."""
+    first = run_task(MODE="exit", CODE=code) | {
+        "Catch": [{"ErrorEquals": ["States.TaskFailed"], "ResultPath": "$.failure", "Next": "C"}]
+    }
+    rule = {"Variable": "$.failure.Cause", "StringMatches": '*"ExitCode":2,*', "Next": "F"}
+    choice = {"Type": "Choice", "Choices": [rule], "Default": "A"}
+    refused = {"Type": "Fail", "Error": "InputError", "CausePath": "$.failure.Cause"}
+    again = run_task(MODE="exit", CODE=code) | {"Retry": [RETRY]}
+    execution = machines.start(machine(T=first, C=choice, F=refused, A=again))
+    ended = machines.finish(execution)
+    assert ended["error"] == ("InputError" if code == 2 else "States.TaskFailed")
+    assert json.loads(ended["cause"])["Containers"][0]["ExitCode"] == code
+    assert [event["type"] for event in machines.events(execution)].count("TaskFailed") == tries
+
+
 def _pids(folder: Path) -> list[int]:
     path = folder / "pids"
     return [int(pid) for pid in path.read_text().split()] if path.exists() else []

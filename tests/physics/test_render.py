@@ -45,7 +45,9 @@ def test_systems_of_every_set_equal_the_oracle(name, index):
     (Lens(1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0), Source((1.0,), 0.08, 1.0, 1.0, 0.0, 0.0, 0.0), {}),
     # another stamp size, with another Fourier length
     (LENS, SOURCE, {"n_pix": 101, "pixel_scale": 0.25}),
-], ids=["fold", "off-centre", "ring", "101 px"])  # fmt: skip
+    # as flat as they come, one on the other: kappa falls by half within q times the distance
+    (Lens(0.16, 0.12, 2.05, 0.07, 1.89, -0.1, 0.05), Source((1.0,), 0.3, 5.2, 0.12, 2.3, -0.1, 0.05), {}),
+], ids=["fold", "off-centre", "ring", "101 px", "flat"])  # fmt: skip
 def test_hard_system_equals_the_oracle(lens, source, frame):
     _check_against_oracle(lens, source, 0.8, "moffat", 2.5, **frame)
 

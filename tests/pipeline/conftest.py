@@ -15,7 +15,8 @@ from pipeline.schema import BANDS, HOSTS
 from pipeline.staging import cache_brick
 from pipeline.storage import hosts_key
 from pipeline.store import FolderStore, publish
-from survey.bricks import brick_at
+from survey.bricks import Brick, brick_at
+from survey.healpix import nested_pixel
 from survey.hosts import select_hosts
 from survey.layout import tractor_path
 from survey.sky import write_sky
@@ -25,9 +26,18 @@ from survey.sources import FolderSource
 def make_hosts(
     n_bricks: int = 24, hosts_per_brick: int = 25, bricks_per_region: int = 1, per_row: int = 1
 ) -> pa.Table:
-    """Hosts in real bricks, apart from each other; per_row: so many bricks side by side, sharing edges."""
+    """Hosts in real bricks, apart from each other; per_row: so many bricks side by side, sharing edges.
+
+    bricks_per_region: so many bricks in each HEALPix pixel, up to 10.
+    """
     rows = n_bricks * hosts_per_brick
     own = [brick_at(3.0 + 4.0 * (b // per_row) + 0.25 * (b % per_row), 10.0) for b in range(n_bricks)]
+    if bricks_per_region > 1:
+        own = [
+            brick
+            for b in range(0, n_bricks, bricks_per_region)
+            for brick in _bricks_of_region(3.0 + 2.0 * b, bricks_per_region)
+        ]
     own.sort(key=lambda brick: brick.name)
     brick = np.repeat(np.arange(n_bricks), hosts_per_brick)
     ra1, ra2, dec1, dec2 = np.array([(b.ra1, b.ra2, b.dec1, b.dec2) for b in own])[brick].T
@@ -41,13 +51,21 @@ def make_hosts(
         "brickname": [own[b].name for b in brick],
         "ra": uniform(ra1, ra2),
         "dec": uniform(dec1, dec2),
-        "region_id": brick // bricks_per_region,
+        "region_id": nested_pixel(64, [b.ra for b in own], [b.dec for b in own])[brick],
         **{f"mag_{b}": uniform(18, 20) for b in BANDS},
         **{f"flux_{b}_nmgy": uniform(5, 50) for b in BANDS},
         **{f"psfsize_{b}_arcsec": uniform(1.2, 1.6) for b in BANDS},
         **{f"psfdepth_{b}": uniform(100, 1000) for b in BANDS},
     }
     return from_columns(HOSTS, columns)
+
+
+def _bricks_of_region(ra: float, n: int) -> list[Brick]:
+    """n bricks whose centres lie in one HEALPix pixel."""
+    near = {brick_at(ra + 0.25 * i, 10.0 + 0.25 * j) for i in range(-4, 5) for j in range(-4, 5)}
+    pixel = nested_pixel(64, ra, 10.0)
+    own = [brick for brick in near if nested_pixel(64, brick.ra, brick.dec) == pixel]
+    return sorted(own, key=lambda brick: brick.name)[:n]
 
 
 def write_hosts(hosts: pa.Table, folder: Path) -> HostCatalogue:

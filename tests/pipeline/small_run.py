@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from pipeline.schema import HOSTS, MANIFEST
 from pipeline.staging import cache_chunk
 from pipeline.storage import hosts_key
 from pipeline.store import FolderStore, publish, publish_json
+from pipeline.tier import load_tier
 from survey.hosts import select_hosts
 from survey.layout import tractor_path
 from survey.sky import write_sky
@@ -34,13 +36,14 @@ class SmallRun:
         return pq.read_table(self.folder / name, partitioning=None)
 
 
-def small_run(root: Path, closure: bool = True) -> SmallRun:
-    """One brick, one chunk, TASKS rows."""
+def small_run(root: Path, closure: bool = True, noise: bool = False) -> SmallRun:
+    """One brick, one chunk, TASKS rows; noise: of the added light."""
     (brick,) = write_sky(root / "sky", 1, brick_pixels=450, seed=11, hosts_per_brick=4)
     hosts = select_hosts([root / "sky" / tractor_path(brick.name)]).replace_schema_metadata(None)
     hosts = hosts.select(HOSTS.names)
     store = FolderStore(root / "bucket")
-    request = RunRequest("debug", "r1", hosts_key("0" * 64), f"file://{root / 'sky'}", 3)
+    settings = json.dumps(replace(load_tier("debug"), poisson_noise=noise).settings())
+    request = RunRequest("debug", "r1", hosts_key("0" * 64), f"file://{root / 'sky'}", 3, settings=settings)
     rows = manifest.manifest_rows(hosts, manifest.tier_of(request))
     rows = rows.take(list(range(0, len(rows), len(rows) // TASKS))[:TASKS])
     chunk = ChunkRecord("train-00000", "train", 0, (brick.name,), len(rows))

@@ -58,6 +58,23 @@ def test_no_go_is_neither_published_nor_selected_from(store, request_, status):
     assert not list(store.list(f"{request_.layout.prefix}selection_function/"))
 
 
+def test_a_run_that_is_only_too_small_is_told_how_many_bricks_would_do(store, request_):
+    """magnification needs 192 injections and has 5 of 3 bricks."""
+    judged = record(store, None, request_, _results(request_, magnification="INCONCLUSIVE"))
+    assert judged["verdict"] == "NO-GO"
+    assert judged["reasons"][0] == (
+        "too few rows to judge, though nothing failed: run at least 116 bricks; this has 3"
+    )
+
+
+@pytest.mark.parametrize(
+    "others", [{"magnification": "WARN"}, {"magnification": "INCONCLUSIVE", "nulls": "FAIL"}]
+)
+def test_a_run_that_failed_or_is_large_enough_is_not_sent_to_more_bricks(store, request_, others):
+    judged = record(store, None, request_, _results(request_, **others))
+    assert not any("too few rows" in reason for reason in judged["reasons"])
+
+
 def test_a_query_that_failed_is_a_fail_with_the_engines_own_words(store, request_):
     cause = {"QueryExecution": {"Status": {"StateChangeReason": "line 1:8: Column 'mu' cannot be resolved"}}}
     caught = json.dumps({"Error": "States.TaskFailed", "Cause": json.dumps(cause)})

@@ -5,16 +5,22 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from scipy import stats
 
+from pipeline import inject
 from pipeline.inject import _host_stamp
+from pipeline.manifest import manifest_rows
 from pipeline.schema import BANDS
 from pipeline.schema import MASK_BITS as MASK_COLUMNS
 from pipeline.tier import load_tier
+from survey.coadd import BrickReader
 from survey.errors import CutoutError
+from survey.layout import PIXEL_SCALE
 from survey.maskbits import MASK_BITS
 
-TIER = load_tier("debug")
+TIER, PILOT = load_tier("debug"), load_tier("pilot")
 
 
 def cutout(**changes):
@@ -67,3 +73,27 @@ def test_a_host_without_a_usable_psf_is_quarantined(changes, reason):
     with pytest.raises(CutoutError) as caught:
         _host_stamp(cutout(**changes), TIER)
     assert caught.value.reason == reason
+
+
+def test_the_sub_pixel_phase_of_hosts_and_of_their_sources_is_uniform(world):
+    """Positions anywhere in a brick: neither the cutting nor the drawing prefers a place in the pixel."""
+    name, n = world.names[0], 300
+    rng = np.random.default_rng(5)
+    with BrickReader(world.sky, name) as reader:
+        rows, columns = reader.shape
+        x, y = rng.uniform(40, np.array([[columns], [rows]]) - 40, (2, n))
+        ra, dec = reader.wcs.to_sky(x, y)
+    host = world.hosts.slice(0, 1).to_pylist()[0]
+    hosts = pa.Table.from_pylist(
+        [host | {"host_id": f"10000-1-{i}", "ra": ra[i], "dec": dec[i]} for i in range(n)],
+        schema=world.hosts.schema,
+    )
+    tasks = manifest_rows(hosts, PILOT).to_pylist()
+    stamps = inject._read_brick(world.store, name, world.cached[name], tasks, PILOT)
+    for axis in ("x", "y"):
+        offset = {one: stamp.shared[f"offset_{axis}_arcsec"] for one, stamp in stamps.items()}
+        phase = np.array(list(offset.values())) / PIXEL_SCALE
+        assert np.abs(phase).max() <= 0.5 + 1e-9
+        assert stats.kstest(phase, "uniform", (-0.5, 1.0)).pvalue > 1e-3
+        source = [offset[task["host_id"]] + task[f"src_{axis}_arcsec"] for task in tasks]
+        assert stats.kstest(np.mod(np.array(source) / PIXEL_SCALE, 1.0), "uniform").pvalue > 1e-3

@@ -33,8 +33,8 @@ from pipeline.tier import Tier, load_tier
 from tests.pipeline.conftest import make_hosts, store_hosts, write_hosts
 
 PILOT = replace(load_tier("pilot"), n_bricks=20, splits=load_tier("debug").splits)
-DEBUG_DIGEST = "677e1f05924df1ec590b154a4103cdf8ad4e0cedb7cd1aa6efff453fae141eae"
-PILOT_DIGEST = "c1189896da860447a47177cc40e7120780ea05544cb17baf62b5305280fdbb9f"
+DEBUG_DIGEST = "388ae05ad0ea8c23a90d38383b0123abdb1529d11ca055db467ef44580d776e4"
+PILOT_DIGEST = "50205abedba74771bf477926778c55fb7660fae4c64dfea2a838b7e0189293e1"
 
 
 def rows_of(hosts: pa.Table, tier: Tier, folder) -> pa.Table:
@@ -122,7 +122,7 @@ def test_source_flux_follows_the_observed_host_flux_and_the_colours():
 def test_chunking_changes_no_task(tmp_path):
     """Chunks of a few hosts, of some bricks, of a whole split."""
     rows, counts = [], []
-    for seconds in (BRICK_SECONDS + 0.3, 20.0, 3600.0):
+    for seconds in (BRICK_SECONDS + 0.15, 10.0, 3600.0):
         tier = replace(load_tier("debug"), task_seconds=seconds)
         counts.append(len(lay_out(write_hosts(make_hosts(), tmp_path), tier)[2]))
         rows.append(rows_of(make_hosts(), tier, tmp_path).sort_by("task_id"))
@@ -134,7 +134,7 @@ def test_chunking_changes_no_task(tmp_path):
 def test_no_chunk_is_a_straggler_and_a_rich_brick_is_divided(tmp_path):
     """A brick with ten times the hosts of the others, all of which are used."""
     hosts = pa.concat_tables([make_hosts(10, 20), _renumbered(make_hosts(1, 180))])
-    seconds = BRICK_SECONDS + 0.3
+    seconds = BRICK_SECONDS + 0.15
     tier = replace(PILOT, rows=2000, n_bricks=10, hosts=HostChoice(per_brick=0), task_seconds=seconds)
     _, choice, chunks = lay_out(write_hosts(hosts, tmp_path), tier)
     assert max(chunk.seconds for chunk in chunks) <= seconds
@@ -154,8 +154,8 @@ def _renumbered(hosts: pa.Table) -> pa.Table:
 
 
 def test_too_many_tasks_for_a_map_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(chunking, "MAX_CHUNKS", 5)
-    with pytest.raises(InputError, match="6 tasks of 20 s are more than the 5 of a distributed Map"):
+    monkeypatch.setattr(chunking, "MAX_CHUNKS", 2)
+    with pytest.raises(InputError, match="3 tasks of 20 s are more than the 2 of a distributed Map"):
         lay_out(write_hosts(make_hosts(), tmp_path), load_tier("debug"))
 
 
@@ -202,7 +202,7 @@ def test_fewer_bricks_take_fewer_hosts(tmp_path):
     [
         (make_hosts(n_bricks=5), "needs 20 bricks with hosts, the catalogue has 5"),
         (make_hosts(hosts_per_brick=10), "needs 120 hosts in split"),
-        (make_hosts(n_bricks=20, bricks_per_region=20), "needs 120 hosts in split val, the catalogue has 0"),
+        (make_hosts(n_bricks=20, bricks_per_region=10), "needs 120 hosts in split test, the catalogue has 0"),
     ],
 )
 def test_a_catalogue_that_cannot_carry_the_tier_is_refused(hosts, message, tmp_path):
