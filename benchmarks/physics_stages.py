@@ -11,7 +11,7 @@ from physics import psf
 from physics._batch import PSF_LOST, TOLERANCE, row_constants
 from physics.convolve import buffers, image, modes_of, place_image, set_transfer, spectrum
 from physics.deposit import root_grid
-from physics.geometry import geometry
+from physics.geometry import PADS, geometry
 from physics.gridding import DENSITY_FLOOR, density
 from physics.plane import integrate_plane
 from physics.quadtree import Job, scratch
@@ -82,7 +82,7 @@ def stages(count: int, seed: int) -> dict[str, float]:
     rates, weights = (values.astype(np.float32) for values in psf.fourier_gaussians("moffat", BETA))
     scale = float(psf.fourier_scale("moffat", np.array(FWHM), BETA))
     steps = density(psf.cutoff("moffat", BETA, DENSITY_FLOOR) / (2 * np.pi * scale / PIXEL))
-    g = geometry(64, steps)
+    g = geometry(64, steps, PADS[0][0])  # the images lie in the stamp
     constants = row_constants(g, PIXEL)
     plan, buf = constants.plan, buffers(g, constants.plan, 1, rates.size)
     unit = 2 * np.pi / (g.period * PIXEL) * scale

@@ -62,16 +62,16 @@ def render_rows(
     g: Geometry,
     constants: Constants,
     tolerances: Array,
-    lost: float,
+    left_out: float,
     out: Array,
     magnification: Array,
     flux_in_stamp: Array,
 ) -> None:
     """Render the given rows into the outputs. scales, wrapped: the PSF in Fourier space (psf.py). tolerances:
-    of each system, see `TOLERANCE`. lost: part of PSF_LOST that may be left out.
+    of each system, see `TOLERANCE`. left_out: of PSF_LOST, the part that is.
     """
     rates, weights = (values.astype(np.float32) for values in fourier_gaussians(kind, beta))
-    cutoff = cutoff_of_peak(kind, beta, lost * PSF_LOST)
+    cutoff = cutoff_of_peak(kind, beta, left_out * PSF_LOST)
     _render_rows(
         rows, lenses, sources, frame_centers(centers, g, constants), fluxes, scales, wrapped, rates, weights,
         cutoff, constants, tolerances, *memory(g, fluxes.shape[1], rates.size), out, magnification,

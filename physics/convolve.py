@@ -47,7 +47,7 @@ class Plan(NamedTuple):
 
 
 class Buffers(NamedTuple):
-    """Working memory of one call.
+    """Working memory, see `_memory`.
 
     field: the deposit grid [x, y] between rows of zeros; grid: the part that holds deposits.
     coefficients: those of the grid. passed, values, work: scratch. factors: `set_transfer`'s.
@@ -155,7 +155,7 @@ def set_transfer(
 ) -> None:
     """transfer [ky, kx] = u(kx) u(ky) H below `modes`; rows of whole vectors.
 
-    H = sum_i weights[i] exp(-rates[i] unit^2 (mx^2 + my^2)) (psf.fourier_gaussians), error 3e-6 of H(0, 0);
+    H = sum_i weights[i] exp(-rates[i] unit^2 (mx^2 + my^2)) (psf.fourier_gaussians), error 4e-6 of H(0, 0);
     wrapped: the part to take off there.
     """
     row = whole(modes, LANES)

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 #: Pixels around the stamp whose light is convolved with the PSF; the largest part of its flux that a PSF may
-#: have beyond the period of that pad; and how far beside the stamp (pixels) images may lie. With the first,
-#: all lie in the stamp, and only the faint end of the profile is beyond the pad.
+#: have beyond the period of that pad; and how far beside the stamp (pixels) images, with two of their
+#: half-light radii, may reach. With the first, only the faint end of the profile is beyond the pad.
 PADS = ((8, 3e-4, -8), (16, 3e-4, math.inf), (24, 1.5e-3, math.inf), (40, 1.0, math.inf))
 #: The pad of a system with images beside the stamp, and its period in pads beyond the stamp: what it holds of
 #: their light is little, and what wraps must be less. Images beyond it: far.py.

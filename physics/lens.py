@@ -15,7 +15,7 @@ import numpy as np
 from physics import _validate
 from physics._jit import exact
 
-#: Accepted values; the render's error bounds hold inside them.
+#: Accepted values; render.py says for which its error bounds hold.
 THETA_E_RANGE = (0.0, 60.0)
 LENS_AXIS_RATIO_RANGE = (0.1, 1.0)
 GAMMA_RANGE = (0.0, 0.5)

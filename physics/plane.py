@@ -121,7 +121,8 @@ def integrate_plane(
 
     On the regular grid of root cells the midpoint rule is exact but at the border, where finer rules begin:
     there it loses, in all, what `choose_rules` says of the cells one by one. That is 1e-4 of the light, so
-    all of it is made brighter by as much. Errors: see render.py.
+    all of it is made brighter by as much; where next to none is in the grid it is no more than half, and
+    means nothing. Errors: see render.py.
 
     lens, source: rows of parameters as in `rays.prepare`. The source has unit flux.
     """

@@ -7,11 +7,11 @@ where |grad J| <= 2 kappa / psi, psi^2 = q^2 u^2 + v^2: a flat lens bends most a
 and the log-brightness changes by at most d = (b/n) R^(1/n) 2 D / R, for n < 1 times
 (1 + D/R)^(1/n - 1), here bounded by its binomial series. A Gauss-Legendre rule of m nodes per axis
 integrates exp(d s), |s| < 1/2, with relative error d^2/24, d^4/4320, d^6/2.016e6, d^8/1.778e9 for m = 1..4
-(Abramowitz & Stegun 25.4.30). All these errors are light that is lost, so they add up. Of the rule of one
-node, which most of the plane gets, h^2/24 times the Laplacian of the brightness (Euler & Maclaurin's second
-term) is given too, for the caller to put back. The smallest rule whose error, times the largest brightness
-the cell can hold, is below `tolerance` (in units of the source's flux) is taken; a cell that no rule serves
-is split in four.
+(Abramowitz & Stegun 25.4.30). Where the brightness curves up, all but near a core, these errors are light
+that is lost, so they add up. Of the rule of one node, which most of the plane gets, h^2/24 times the
+Laplacian of the brightness (Euler & Maclaurin's second term) is given too, for the caller to put back. The
+smallest rule whose error, times the largest brightness the cell can hold, is below `tolerance` (in units of
+the source's flux) is taken; a cell that no rule serves is split in four.
 The brightest that a cell can be is exp(d (1 + D/R) / 2) times its centre, a bound for all n and D/R < 0.7
 (1 - (1 - x)^(1/n) < x (1 + x) / n there), or the source's peak where D/R is more. Near the source's cusp
 (D / R large) the expansion does not hold and higher rules are asked for or the cell is split; a cell that

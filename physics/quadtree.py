@@ -36,7 +36,7 @@ _NEGLIGIBLE = F32(1e-10)
 
 
 class Scratch(NamedTuple):
-    """Working memory, allocated once per call.
+    """Working memory, see `_memory`.
 
     value, lost, rule: of one block. order, counts: its cells by rule, and how many.
     """

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from physics import _validate
 from physics._jit import exact
 
-#: Accepted values; the render's error bounds hold inside them.
+#: Accepted values; render.py says for which its error bounds hold.
 N_SERSIC_RANGE = (0.3, 10.0)
 R_EFF_RANGE = (1e-3, 100.0)
 AXIS_RATIO_RANGE = (0.1, 1.0)

@@ -36,9 +36,9 @@ def _moffat_transform(beta, w):
 def test_sum_of_gaussians_is_the_transform_of_the_profile(beta):
     w = np.concatenate([np.geomspace(1e-6, 0.1, 200), np.linspace(0.1, 25, 700)])
     got = psf.fourier_transform("moffat", beta, w)
-    np.testing.assert_allclose(got, _moffat_transform(beta, w), atol=1e-5)
+    np.testing.assert_allclose(got, _moffat_transform(beta, w), atol=4e-6)
     assert psf.fourier_transform("moffat", beta, np.zeros(1)) == pytest.approx(1.0, abs=1e-12)
-    assert beta < 2.5 or psf.fourier_gaussians("moffat", beta)[0].size <= 22
+    assert beta < 2.5 or psf.fourier_gaussians("moffat", beta)[0].size <= 24
 
 
 @pytest.mark.parametrize("beta", [2.5, 4.0])

@@ -64,8 +64,12 @@ def test_hard_system_equals_the_oracle(lens, source, frame):
     (dataclasses.replace(LENS, theta_e=5.0), SOURCE, 1.0, "moffat", 2.5),
     # the largest and the least concentrated source
     (LENS, dataclasses.replace(SOURCE, r_eff=1.0, n_sersic=0.3, q=0.1), 1.0, "moffat", 2.5),
+    # long sources that reach beyond a narrow pad
+    (dataclasses.replace(LENS, theta_e=0.3), Source((1.0,), 1.0, 1.0, 0.1, 0.0, 5.5, 0.0), 2.5, "gaussian",
+     3.0),
+    (LENS, dataclasses.replace(SOURCE, r_eff=5.0, n_sersic=0.5), 2.5, "gaussian", 3.0),
 ], ids=["q 0.1", "0.6 moffat", "0.6 gaussian", "2.5 moffat", "2.5 gaussian", "small", "large",
-        "disc"])  # fmt: skip
+        "disc", "long", "broad"])  # fmt: skip
 def test_ends_of_the_range_equal_the_oracle(lens, source, fwhm, kind, beta):
     _check_against_oracle(lens, source, fwhm, kind, beta)
 
