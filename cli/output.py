@@ -46,7 +46,7 @@ def print_checks(checks: list[dict[str, Any]], stream: TextIO) -> None:
         statistic, bound = (_number(check[key]) for key in ("statistic", "bound"))
         n = "-" if check["n"] is None else f"{check['n']:,}"
         print(
-            f"  {check['status']:<13} {check['name']:<15} {statistic:>10} vs {bound:<9} n={n:<9} "
+            f"  {check['status']:<13} {check['name']:<18} {statistic:>10} vs {bound:<9} n={n:<9} "
             f"{check['message']}",
             file=stream,
         )

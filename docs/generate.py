@@ -89,6 +89,8 @@ PAGES = {"data-dictionary.md": data_dictionary, "checks.md": checks, "images/pri
 
 
 def main() -> None:
+    if len(sys.argv) > 1:
+        sys.exit("docs/generate.py takes no arguments; it writes " + ", ".join(PAGES))
     for name, text in PAGES.items():
         (DOCS / name).write_text(text(), encoding="utf-8")
         print(f"wrote docs/{name}")

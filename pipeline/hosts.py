@@ -25,10 +25,10 @@ from pipeline.schema import HOST_SHAPES, HOSTS
 from survey.bricks import Brick, brick_named, wrap_ra
 from survey.errors import SurveyError
 from survey.healpix import nested_pixel
+from survey.host_columns import REGION_NSIDE
 
 BATCH = 65_536  # rows held at a time
 MAX_UNSORTED = 1_000_000  # rows that may be sorted in memory
-REGION_NSIDE = 64  # of region_id
 _BORDER_DEG = 1e-6  # 24 of the survey's bricks have their centre on a border, where implementations differ
 
 

@@ -14,8 +14,8 @@ from pipeline.settings import Grid, Normal, Prior, Rayleigh
 from pipeline.sql import sql_double, sql_text
 from pipeline.storage import check_run_id
 from pipeline.tier import Tier
+from survey.host_columns import REGION_NSIDE
 
-_REGION_NSIDE = 64
 _EXACT = 1e-9  # of values that the manifest copies from the settings
 
 
@@ -44,7 +44,7 @@ def _of_splits(tier: Tier) -> dict[str, str]:
     return {
         "split_shares": ", ".join(f"({sql_text(name)}, {sql_double(p)})" for name, p in shares.items()),
         "split_deal": sql_text("exact" if exact else tier.splits.deal),
-        "regions_a_block": sql_double((_REGION_NSIDE // tier.splits.block_nside) ** 2),
+        "regions_a_block": sql_double((REGION_NSIDE // tier.splits.block_nside) ** 2),
     }
 
 

@@ -13,12 +13,13 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.hosts import REGION_NSIDE, HostIndex
+from pipeline.hosts import HostIndex
 from pipeline.philox import uniform
 from pipeline.portable import cos_sin_turn
 from pipeline.schema import SPLITS
 from pipeline.settings import Splits
 from survey.bricks import BRICK_SIZE_DEG, N_BRICKS, N_ROWS, columns_in_row
+from survey.host_columns import REGION_NSIDE
 
 NO_SPLIT = -1
 

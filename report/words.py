@@ -32,7 +32,7 @@ UNITS = {
     **dict.fromkeys(("source_flux", "source_positions", "split_balance"), "hosts"),
     **dict.fromkeys(("controls", "maskbits", "reruns", "stamp_hashes"), "stamps"),
     **dict.fromkeys(("coverage", "flux_identity", "magnification", "prior", "realism", "snr_depth"), "rows"),
-    **dict.fromkeys(("nulls", "ranges", "schema", "success_rate"), "rows"),
+    **dict.fromkeys(("light_noise", "nulls", "ranges", "schema", "success_rate"), "rows"),
     "closure": "sampled rows", "flux_theta_e": "rows, errors by host", "magnification_tail": "rows above 3",
     "split_fractions": "blocks of the sky",
 }  # fmt: skip

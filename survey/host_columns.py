@@ -7,6 +7,9 @@ from typing import Literal, NamedTuple
 
 from survey.layout import BANDS
 
+#: HEALPix resolution (nested) of region_id.
+REGION_NSIDE = 64
+
 
 class HostColumn(NamedTuple):
     """One column.

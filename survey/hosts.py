@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 from survey.bricks import Brick, brick_named
 from survey.catalogue import Rows, read_rows
 from survey.errors import CatalogueError, SurveyError
-from survey.host_columns import HOST_COLUMNS
+from survey.host_columns import HOST_COLUMNS, REGION_NSIDE
 from survey.known_lenses import KnownLenses
 from survey.layout import BANDS
 from survey.maskbits import BAD_BITS, mask_value
 
-NSIDE = 64
 POINT_LIKE = ("PSF", "DUP")
 """Catalogue types that are no galaxy: point sources, and Gaia sources that another fit took the flux of."""
 
@@ -206,7 +205,7 @@ def no_hosts(paths: Sequence[Path], tally: Tally) -> str:
 
 def region_of_brick(brick: Brick) -> int:
     """Give the nested HEALPix index (nside 64) of a brick's centre."""
-    grid = HEALPix(nside=NSIDE, order="nested")
+    grid = HEALPix(nside=REGION_NSIDE, order="nested")
     return int(grid.lonlat_to_healpix(brick.ra * units.deg, brick.dec * units.deg))
 
 

@@ -4,9 +4,9 @@ A plan too large for a Lambda is made by a task (Plan, PlanSize, PlanTask, ReadP
 
 An execution that SUCCEEDED means that the machine worked; whether the run is good stands in its output,
 `verdict`: "GO" with `status` "PUBLISHED" (state Done), or "NO-GO" with `status` "BLOCKED" (state Blocked).
-An execution that FAILED means that the machine broke: nothing is known of the run, and a redrive or a new
-start is due. So a NO-GO never looks like an outage, and an outage never like a verdict. The selection
-function (4d) and `_SUCCESS.json` are reached through the gate's GO alone.
+An execution that FAILED means that the machine broke: nothing is known of the run, and a redrive, or after
+refused input (error InputError) a new start, is due. So a NO-GO never looks like an outage, and an outage
+never like a verdict. The selection function (4d) and `_SUCCESS.json` are reached through the gate's GO alone.
 """
 
 from __future__ import annotations

@@ -172,7 +172,8 @@ class FargateTasks:
         """`<id>`, and for what it fails of `<id>Again`, with retries: but not for bad input, `<id>BadInput`.
 
         A Retry knows an error by its name, and every exit code is States.TaskFailed; so the first failure is
-        caught and its cause looked at. Whatever is no bad input ends in a Task, where a redrive resumes.
+        caught and its cause looked at. Whatever is no bad input ends in a Task, where a redrive resumes; a
+        run whose input was refused is started anew when the input is mended.
         """
         first = self._task_state(id, environment, minutes)
         again = self._task_state(f"{id}Again", environment, minutes)
