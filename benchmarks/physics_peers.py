@@ -17,8 +17,9 @@ _SIGMA_OF_FWHM = 1 / 2.3548200450309493
 
 
 def installed(python: str, peer: str) -> bool:
-    """Whether that Python imports the peer."""
-    return subprocess.run([python, "-c", f"import {peer}"], capture_output=True).returncode == 0
+    """Whether that Python has the peer."""
+    look = f"import importlib.util, sys; sys.exit(importlib.util.find_spec('{peer}') is None)"
+    return subprocess.run([python, "-c", look]).returncode == 0
 
 
 class Peer:
