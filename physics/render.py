@@ -357,8 +357,8 @@ def _groups(
     n_pix: int,
     floor: float,
 ) -> np.ndarray:
-    """(density, pad) of each row: its sharpest band decides on the one, its broadest on the other, and a
-    Moffat's wings fetch the light of images far beside the stamp.
+    """(density, pad) of each row: its sharpest band decides on the one, its broadest on the other, which
+    images beside the stamp make wider, and a Moffat's wings widest.
 
     scales: `psf.fourier_scale` in pixels, [n, band]. reach, extent: `_reach`, `_extent` in pixels. floor: see
     gridding.DENSITY_FLOOR.
@@ -369,7 +369,6 @@ def _groups(
     for pad, most_wrapped, beside in reversed(PADS):
         wrapped = psf.wrapped_flux(kind, broadest, beta, n_pix + 3.0 * pad)
         pads[(wrapped <= most_wrapped) & (reach + extent < 0.5 * n_pix + beside)] = pad
-    if kind == "moffat":
-        pads[reach > 0.5 * n_pix] = FAR_PAD
+    pads[reach > 0.5 * n_pix] = FAR_PAD if kind == "moffat" else PADS[-1][0]
     steps = np.array([density(float(c)) for c in cutoff], dtype=np.int64)
     return np.stack([steps, pads], axis=1)
