@@ -139,17 +139,19 @@ def compare(row: dict[str, Any], stamp: dict[str, Any]) -> dict[str, Any]:
         images = [_pixels(stamp[name], stamp["n_pix"]) for name in ("image", "raw_image")]
         reference, magnification = _reference(row, stamp["n_pix"])
         added = _denoised(row, images[0] - images[1], images[0], reference)
-        loss = _snr_loss(row, reference)
+        measured = {
+            name: value
+            for i, band in enumerate(BANDS)
+            for name, value in _columns(band, deviation(added[i], reference[i], PIXEL_SCALE)).items()
+        }
+        measured["closure_magnification"] = row["magnification"] / magnification - 1
+        noise = {
+            f"closure_noise_{band}": _unexplained(row, i, added, reference) for i, band in enumerate(BANDS)
+        }
+        noise["closure_snr_loss"] = _snr_loss(row, reference)
     except (ValueError, TypeError, ArithmeticError):
         return _incomparable(row, "not_renderable")
-    bands = {band: deviation(added[i], reference[i], PIXEL_SCALE) for i, band in enumerate(BANDS)}
-    return {
-        **_incomparable(row, None),
-        **{name: value for band, one in bands.items() for name, value in _columns(band, one).items()},
-        "closure_magnification": row["magnification"] / magnification - 1,
-        **{f"closure_noise_{band}": _unexplained(row, i, added, reference) for i, band in enumerate(BANDS)},
-        "closure_snr_loss": loss,
-    }
+    return {**_incomparable(row, None), **measured, **noise}
 
 
 def _reference(row: dict[str, Any], n_pix: int) -> tuple[np.ndarray, float]:
@@ -164,6 +166,8 @@ def _reference(row: dict[str, Any], n_pix: int) -> tuple[np.ndarray, float]:
     center = (row["offset_x_arcsec"], row["offset_y_arcsec"])
     images, magnification = render(lens, source, psf, n_pix, PIXEL_SCALE, center)
     fluxes = np.array([row[f"src_flux_{band}_nmgy"] for band in BANDS])
+    if not np.all(fluxes > 0):
+        raise ValueError(f"source fluxes are {fluxes}")
     return images * fluxes[:, None, None], magnification
 
 
@@ -194,8 +198,11 @@ def _unexplained(row: dict[str, Any], band: int, clean: np.ndarray, reference: n
 
 
 def _snr_loss(row: dict[str, Any], reference: np.ndarray) -> float | None:
-    """What the light's noise took of its SNR in r (ln), over what it should, minus 1; None without noise."""
-    if row["gain_r"] is None:
+    """What the light's noise took of its SNR in r (ln), over what it should, minus 1.
+
+    None without noise, and of an arc that no good pixel sees.
+    """
+    if row["gain_r"] is None or row["arc_snr_sky"] == 0:
         return None
     r = BANDS.index("r")
     return math.log(row["arc_snr_sky"] / row["arc_snr"]) / snr_loss(reference[r], SKY["r"]) - 1
@@ -221,7 +228,8 @@ def _candidates(manifest: pa.Table, metrics: pa.Table) -> list[dict[str, Any]]:
 
     Without those that were convolved with a user's image of the PSF: the reference has none.
     """
-    injected = pc.and_(metrics["cutout_ok"], pc.invert(metrics["is_control"]))
+    good = pc.and_(metrics["cutout_ok"], metrics["metrics_ok"])
+    injected = pc.and_(good, pc.invert(metrics["is_control"]))
     by_image = pc.fill_null(pc.equal(metrics["psf_kind"], "image"), False)
     metrics = metrics.filter(pc.and_not(injected, by_image))
     recorded = {row["task_id"]: row for row in metrics.select(["task_id", *_RECORDED]).to_pylist()}

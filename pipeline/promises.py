@@ -22,12 +22,14 @@ _EXACT = 1e-9  # of values that the manifest copies from the settings
 def promises(tier: Tier, earlier_run: str = "") -> dict[str, str]:
     """Placeholders of a run of this tier. earlier_run: id of a run that must have the same stamps, or ""."""
     laws = _grid_laws(tier.grid) if tier.grid is not None else _prior_laws(_prior_of(tier))
+    drawn = laws or {"nothing": "cast(NULL AS double)"}
     fixed = _grid_values(tier) if tier.grid is not None else _prior_limits(_prior_of(tier))
     axes = [axis for axis in tier.axes if axis in MANIFEST.names]
     return {
-        "prior_quantities": ", ".join(f"({sql_text(name)})" for name in laws),
+        "prior_quantities": ", ".join(f"({sql_text(name)})" for name in drawn),
+        "prior_n_quantities": str(len(laws)),
         "prior_probability": "CASE v.quantity "
-        + " ".join(f"WHEN {sql_text(name)} THEN {law}" for name, law in laws.items())
+        + " ".join(f"WHEN {sql_text(name)} THEN {law}" for name, law in drawn.items())
         + " END",
         "prior_values": " AND ".join(fixed) or "true",
         "prior_cells": ", ".join(axes) or "is_control",
@@ -62,7 +64,7 @@ def _grid_laws(grid: Grid) -> dict[str, str]:
         )
     if grid.lens.e_max:
         laws["lens_e"] = f"lens_e / {sql_double(grid.lens.e_max)}"
-    return laws or {"nothing": "cast(NULL AS double)"}
+    return laws
 
 
 def _grid_values(tier: Tier) -> list[str]:

@@ -122,6 +122,14 @@ MANIFEST = Table(
     ),
 )  # fmt: skip
 
+# Electrons per nmgy, from the telescope and not from pipeline.night_sky, on which maker and judges of the
+# gain rest. DECam counts 44, 53 and 39 electrons a second from 1 nmgy in g, r and z (legacypipe's zero points
+# of 25.00, 25.21 and 24.88 mag for one unit a second, here of 4.4 electrons). One pass of DECaLS takes 87, 67
+# and 100 s (legacysurvey.org/decamls): 3,600 to 3,900. DES, 900 s a band: 35,000 to 48,000. High: four times
+# that. Low: a pass of half the time, through clouds (0.4), under a sky four times as bright, on a telescope
+# with half of DECam's light, has 90 to 100.
+_GAIN_LOW, _GAIN_HIGH = 90, 200_000
+
 METRICS = Table(
     "metrics",
     "One row a task, narrow: what was asked, what was measured, or why there is nothing (quarantine_reason).",
@@ -154,7 +162,8 @@ METRICS = Table(
         *_per_band("injected_flux_{b}_nmgy", "double", "flux added to the stamp in {b}", "nmgy",
                    nullable=True, low=0),
         *_per_band("gain_{b}", "double", "electrons per nmgy in {b}: the effective gain of the Poisson noise "
-                   "of the added light; NULL where the tier adds none", "1/nmgy", nullable=True, low=0),
+                   "of the added light; NULL where the tier adds none", "1/nmgy",
+                   nullable=True, low=_GAIN_LOW, high=_GAIN_HIGH),
         Column("magnification", "double", "lensed over unlensed source flux, whole plane, without PSF",
                nullable=True, low=1),
         Column("flux_in_stamp", "double", "part of the lensed flux in r inside the stamp, after the PSF",

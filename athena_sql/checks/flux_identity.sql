@@ -4,8 +4,11 @@
 --   source's within 5 % (the PSF's wings differ by band); both plus 7 standard deviations of the light's own
 --   noise where it has any (1 / sqrt(flux x gain), which is light_noise's to judge)
 -- bound: 0
--- needs: 342 good injections (2 % of clipped stamps would be missed once in 1,000 times)
--- stops: stamps clipped at their edge, swapped bands, one band scaled, light added twice, flux lost in storage
+-- needs: 342 good injections (2 % of clipped stamps would be missed once in 1,000 times). With noise a row has to be
+--   off by more than 1 % + 7 / sqrt(electrons): 3 % of 1e5 electrons, 8 % of 1e4, 23 % of 1e3, and below 50 it is
+--   off by no more than its light
+-- stops: stamps clipped at their edge, swapped bands, one band scaled, light added twice, flux lost in storage; with
+--   noise only as far as that bound lets it, and a fault of all rows alike is light_noise's and closure's to find
 -- on failure: subtract raw_image from image of one of the rows and look at it band by band
 WITH injections AS (
   SELECT

@@ -125,9 +125,10 @@ def read_tables(folder: Path) -> Tables:
 
 
 def judge_again(folder: Path, first: Path, second: Path) -> dict[str, Any]:
-    """The check `reruns` on the stamps of two runs of the same configuration, copied to `folder`."""
+    """The check `reruns` on two runs of the same configuration, copied to `folder`."""
     for run_id, run in (("first", first), ("second", second)):
-        write_tables(folder, {"stamps": read_tables(run)["stamps"]}, run_id)
+        tables = read_tables(run)
+        write_tables(folder, {name: tables[name] for name in ("metrics", "stamps")}, run_id)
     check = next(check for check in load_checks() if check.name == "reruns")
     sql = render(check, RunLayout(TIER, "second"), 0, promises(load_tier(TIER), "first"))
     answer = Engine(FolderCatalogue(folder)).execute(sql)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.checks import CheckResult
+from pipeline.schema import METRICS
 from pipeline.tier import load_tier
 from tests.athena_sql.synthetic import Tables, plant
 
@@ -86,6 +87,54 @@ def test_each_part_is_judged(
     judge: Judge, clean: Tables, table: str, column: str, value: Any, rows: Any
 ) -> None:
     assert judge(plant(with_noise(clean), table, column, value, rows), "light_noise").status == "FAIL"
+
+
+def test_an_arc_that_no_good_pixel_sees_has_no_snr_to_lose(judge: Judge, clean: Tables) -> None:
+    unseen = with_noise(clean)
+    for column in ("arc_snr", "arc_snr_sky"):
+        unseen = plant(unseen, "metrics", column, 0.0, slice(0, 1))
+    assert judge(unseen, "light_noise").status == "PASS"
+    more = plant(unseen, "metrics", "arc_snr", 1.0, slice(0, 1))
+    assert judge(more, "light_noise").status == "FAIL"
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "said"),
+    [
+        ("metrics", "psfdepth_z", "Not judged: the gain"),
+        ("closure", "closure_snr_loss", "Not judged: the SNR lost"),
+    ],
+)
+def test_a_part_without_rows_is_not_perfect(
+    judge: Judge, clean: Tables, table: str, column: str, said: str
+) -> None:
+    result = judge(plant(with_noise(clean), table, column, None), "light_noise")
+    assert result.status == "INCONCLUSIVE"
+    assert said in result.message
+
+
+@pytest.mark.parametrize(("band", "gain"), [("g", 50.0), ("r", 3e5), ("z", 3e5)])
+def test_a_gain_that_no_telescope_has_is_out_of_range(
+    judge: Judge, clean: Tables, band: str, gain: float
+) -> None:
+    """Maker and judges share the sky that the gain comes from; its range in the schema does not."""
+    noisy = with_noise(clean)
+    assert judge(noisy, "ranges").status == "PASS"
+    result = judge(plant(noisy, "metrics", f"gain_{band}", gain, slice(7, 8)), "ranges")
+    assert (result.status, result.statistic) == ("FAIL", 1.0)
+    assert f"gain_{band} 1, " in result.message
+
+
+@pytest.mark.parametrize(("factor", "inside"), [(1.0, True), (1 / 0.262**2, False)])
+def test_the_range_tells_the_sky_of_a_pixel_from_that_of_a_square_arcsecond(
+    factor: float, inside: bool
+) -> None:
+    """A deep field's pixel noise, nmgy, as measured in the survey's own images."""
+    for band, sigma in zip("grz", (0.0020, 0.0025, 0.0089), strict=True):
+        column = METRICS.column(f"gain_{band}")
+        assert column.low is not None
+        assert column.high is not None
+        assert (column.low <= factor * SKY[band] / sigma**2 <= column.high) == inside
 
 
 def test_rows_without_noise_among_others_fail(judge: Judge, clean: Tables) -> None:

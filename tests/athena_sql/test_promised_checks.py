@@ -132,6 +132,13 @@ def test_prior_needs_rows(tmp_path: Path) -> None:
     assert write_manifest(tmp_path, {k: v[:900] for k, v in drawn().items()}).status == "INCONCLUSIVE"
 
 
+@pytest.mark.parametrize("lost", ["lens_e", "src_x_arcsec"])
+def test_prior_misses_a_quantity_that_is_null_everywhere(judge: Judge, clean: Tables, lost: str) -> None:
+    result = judge(plant(clean, "manifest", lost, None), "prior")
+    assert (result.status, result.statistic, result.bound) == ("FAIL", 1.0, 0.0)
+    assert "1 quantities have no value" in result.message
+
+
 # ------------------------------------------------------------------ split_fractions
 
 
@@ -211,12 +218,28 @@ def test_the_tail_needs_rows_and_reach(judge: Judge, many: Tables) -> None:
     assert judge(near, "magnification_tail").status == "NOT_EXERCISED"
 
 
+def test_no_tail_at_all_fails(judge: Judge, many: Tables) -> None:
+    capped = plant(many, "metrics", "magnification", lambda row: min(row["magnification"], 2.9))
+    result = judge(capped, "magnification_tail")
+    assert (result.status, result.statistic, result.bound) == ("FAIL", 0.0, 0.05)
+    few = {"manifest": capped["manifest"], "metrics": capped["metrics"].slice(0, 480)}
+    assert judge(few, "magnification_tail").status == "NOT_EXERCISED"
+
+
+def test_the_tail_s_lower_bound_is_a_rate(judge: Judge) -> None:
+    few = make_run(n_bricks=1, hosts_per_brick=6)
+    none_high = plant(few, "metrics", "magnification", lambda row: min(row["magnification"], 5.5))
+    result = judge(none_high, "magnification_tail")
+    assert result.status == "INCONCLUSIVE"
+    assert "and chance 0.000 to" in result.message
+
+
 # ------------------------------------------------------------------ reruns
 
 
 def again(folder: Path, tables: Tables, second: Tables, earlier_run: str = "r0") -> CheckResult:
-    write_run(folder, {"stamps": tables["stamps"]}, RunLayout(LAYOUT.tier, "r0"))
-    write_run(folder, {"stamps": second["stamps"]})
+    for run, layout in ((tables, RunLayout(LAYOUT.tier, "r0")), (second, LAYOUT)):
+        write_run(folder, {name: run[name] for name in ("metrics", "stamps")}, layout)
     return run_check(folder, "reruns", earlier_run=earlier_run)
 
 
@@ -238,8 +261,17 @@ def test_one_other_stamp_is_found(tmp_path: Path, clean: Tables, column: str, st
 
 
 def test_a_stamp_of_one_run_only_is_found(tmp_path: Path, clean: Tables) -> None:
-    result = again(tmp_path, clean, {"stamps": clean["stamps"].slice(2)})
+    result = again(tmp_path, clean, {**clean, "stamps": clean["stamps"].slice(2)})
     assert (result.status, result.statistic) == ("FAIL", 2.0)
+
+
+@pytest.mark.parametrize("mended", [True, False])
+def test_what_one_run_quarantined_is_no_difference(tmp_path: Path, clean: Tables, mended: bool) -> None:
+    lacking = plant(clean, "metrics", "cutout_ok", False, slice(0, 2))
+    lacking = {**lacking, "stamps": clean["stamps"].slice(2)}
+    result = again(tmp_path, *((lacking, clean) if mended else (clean, lacking)))
+    assert (result.status, result.statistic) == ("WARN", 0.0)
+    assert "2 more were quarantined in one" in result.message
 
 
 # ------------------------------------------------------------------ which row it was

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binom
 
 from pipeline import closure_rates, inject
-from pipeline.closure import close_folder, close_run
+from pipeline.closure import _candidates, close_folder, close_run, compare
 from pipeline.closure_sample import PARAMETERS, sample
 from pipeline.errors import InputError
 from pipeline.schema import STAMPS
@@ -117,6 +117,51 @@ def test_rows_that_cannot_be_compared_say_why(tmp_path, change, reason) -> None:
     pq.write_table(change(stamps), path)
     close_run(run.store, run.request)
     assert reason in run.table("closure")["closure_reason"].to_pylist()
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """Rows of a noisy run as `compare` takes them, each with its stamp."""
+    run = small_run(tmp_path_factory.mktemp("pairs"), closure=False, noise=True)
+    stamps = {row["task_id"]: row for row in run.table("stamps").to_pylist()}
+    found = _candidates(run.table("manifest"), run.table("metrics"))
+    return [(row, stamps[row["task_id"]]) for row in sample(found, TASKS, "r1")]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"magnification": None},
+        {"src_flux_g_nmgy": 0.0},
+        {"src_flux_z_nmgy": -1.0},
+        {"src_flux_r_nmgy": None},
+        {"arc_snr": None},
+        {"arc_snr": 0.0},
+    ],
+)
+@pytest.mark.parametrize("noise", [True, False])
+def test_a_row_of_impossible_values_is_a_bad_row(pairs, changed, noise) -> None:
+    row, stamp = pairs[0]
+    if not noise:
+        row = {**row, **{f"gain_{band}": None for band in "grz"}}
+    if noise or "arc_snr" not in changed:
+        assert compare({**row, **changed}, stamp)["closure_reason"] == "not_renderable"
+    assert compare(row, stamp)["closure_reason"] is None
+
+
+def test_an_arc_that_no_good_pixel_sees_is_compared_all_the_same(pairs) -> None:
+    row, stamp = pairs[0]
+    unseen = compare({**row, "arc_snr": 0.0, "arc_snr_sky": 0.0}, stamp)
+    assert unseen == {**compare(row, stamp), "closure_snr_loss": None}
+    assert unseen["closure_reason"] is None
+
+
+def test_rows_that_were_not_measured_are_not_sampled(closed) -> None:
+    metrics = closed.table("metrics")
+    place = metrics.column_names.index("metrics_ok")
+    bad = metrics.set_column(place, metrics.schema.field(place), [[False] + [True] * (len(metrics) - 1)])
+    sampled = [row["task_id"] for row in _candidates(closed.table("manifest"), bad)]
+    assert sorted(sampled) == sorted(metrics["task_id"].to_pylist()[1:])
 
 
 def test_a_part_that_is_missing_is_named(tmp_path) -> None:
