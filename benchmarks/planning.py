@@ -27,7 +27,8 @@ from astropy import units
 from astropy_healpix import HEALPix
 from numpy.typing import NDArray
 
-from survey.bricks import Brick, bricks_in_row
+from survey.bricks import Brick
+from tests.survey.test_bricks import bricks_in_row
 
 HOSTS_PER_BRICK = 24
 ROWS = range(280, 601)  # Dec -20 to 60

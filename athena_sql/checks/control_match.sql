@@ -49,7 +49,8 @@ distances AS (
   GROUP BY quantity
 ),
 worst AS (
-  SELECT coalesce(max(k), 0e0) AS k, max_by(quantity, k) AS quantity FROM distances
+  SELECT coalesce(max(k), 0e0) AS k, min(CASE WHEN k > nearly THEN quantity END) AS quantity
+  FROM distances CROSS JOIN (SELECT (1e0 - 1e-9) * max(k) AS nearly FROM distances) AS most
 ),
 counts AS (
   SELECT count_if(is_control) AS n_control, count_if(NOT is_control) AS n_injected FROM hosts
