@@ -5,9 +5,10 @@ pass the gate. It knows arrays and floats: no files, no AWS, no tables.
 """
 
 from closure.compare import Deviation, deviation
-from closure.noise import snr_loss, uniforms, without_noise
+from closure.noise import arc_snr, snr_loss, uniforms, without_noise
 from closure.reference import Lens, PsfModel, Source, render
 
 __all__ = [
-    "Deviation", "Lens", "PsfModel", "Source", "deviation", "render", "snr_loss", "uniforms", "without_noise",
+    "Deviation", "Lens", "PsfModel", "Source", "arc_snr", "deviation", "render", "snr_loss", "uniforms",
+    "without_noise",
 ]  # fmt: skip

@@ -39,6 +39,16 @@ def without_noise(
     return np.asarray(reference + (electrons - np.clip(electrons, low, high)) / gain)
 
 
+def arc_snr(reference: np.ndarray, invvar: float, sky: float | None) -> tuple[float, float]:
+    """(SNR, SNR of the brightest pixel) of one band's light on an even sky without bad pixels.
+
+    invvar: of a pixel without the light, 1/nmgy^2. sky: nmgy a pixel, where the light has its own noise.
+    """
+    light = np.maximum(reference, 0.0)
+    signal = light * np.sqrt(invvar if sky is None else invvar / (1 + light / sky))
+    return float(np.sqrt((signal**2).sum())), float(signal.max())
+
+
 def snr_loss(reference: np.ndarray, sky: float) -> float:
     """ln of the SNR without over with the light's own noise: one band, sky-limited by `sky`, nmgy a pixel."""
     light = np.maximum(reference, 0.0)

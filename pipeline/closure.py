@@ -25,6 +25,7 @@ from closure import (
     Lens,
     PsfModel,
     Source,
+    arc_snr,
     deviation,
     render,
     snr_loss,
@@ -36,7 +37,7 @@ from pipeline.closure_sample import sample
 from pipeline.contracts import check_rows
 from pipeline.errors import InputError
 from pipeline.events import ChunkRecord, RunRequest
-from pipeline.night_sky import SKY
+from pipeline.night_sky import INVVAR_OF_DEPTH, SKY
 from pipeline.parquet import from_rows, read, to_bytes
 from pipeline.progress import Progress
 from pipeline.schema import BANDS, CLOSURE, MANIFEST, METRICS, STAMPS, Table
@@ -46,7 +47,7 @@ from survey.layout import PIXEL_SCALE
 _READ = (MANIFEST, METRICS, STAMPS)
 _RECORDED = (
     *("psf_kind", "psf_beta", "offset_x_arcsec", "offset_y_arcsec", "magnification"),
-    *("arc_snr", "arc_snr_sky"),
+    *("arc_snr", "arc_snr_sky", "arc_peak_snr"),
     *(f"{name}_{band}" for name in ("psfsize", "gain") for band in BANDS),
 )
 
@@ -149,9 +150,10 @@ def compare(row: dict[str, Any], stamp: dict[str, Any]) -> dict[str, Any]:
             f"closure_noise_{band}": _unexplained(row, i, added, reference) for i, band in enumerate(BANDS)
         }
         noise["closure_snr_loss"] = _snr_loss(row, reference)
+        snr = _snr(row, reference)
     except (ValueError, TypeError, ArithmeticError):
         return _incomparable(row, "not_renderable")
-    return {**_incomparable(row, None), **measured, **noise}
+    return {**_incomparable(row, None), **measured, **noise, **snr}
 
 
 def _reference(row: dict[str, Any], n_pix: int) -> tuple[np.ndarray, float]:
@@ -206,6 +208,21 @@ def _snr_loss(row: dict[str, Any], reference: np.ndarray) -> float | None:
         return None
     r = BANDS.index("r")
     return math.log(row["arc_snr_sky"] / row["arc_snr"]) / snr_loss(reference[r], SKY["r"]) - 1
+
+
+def _snr(row: dict[str, Any], reference: np.ndarray) -> dict[str, float | None]:
+    """The recorded SNRs in r over those of the reference, ln; None where either is 0 or unknown.
+
+    The pixels' inverse variance is the catalogue's, from psfdepth and psfsize: not the one that 4c read.
+    """
+    r = BANDS.index("r")
+    invvar = INVVAR_OF_DEPTH * (row["psfdepth_r"] or 0.0) * row["psfsize_r"] ** 2
+    expected = arc_snr(reference[r], invvar, None if row["gain_r"] is None else SKY["r"])
+    told = {"arc_snr": expected[0], "arc_peak_snr": expected[1]}
+    return {
+        f"closure_{name}": math.log(row[name] / value) if row[name] and value > 0 else None
+        for name, value in told.items()
+    }
 
 
 def _columns(band: str, one: Deviation) -> dict[str, float]:

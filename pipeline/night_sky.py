@@ -15,6 +15,6 @@ SKY_MAG = {"g": 22.04, "r": 20.91, "z": 18.46}
 SKY = {b: 10 ** (-0.4 * (SKY_MAG[b] - 22.5)) * PIXEL_SCALE**2 for b in BANDS}  # nmgy in a pixel
 
 # psfdepth is a pixel's inverse variance over the PSF's noise-equivalent area, 4 pi (psfsize / 2.3548)^2 in
-# pixels; the gain is the sky times that inverse variance.
-_AREA = 4 * math.pi / (8 * math.log(2)) / PIXEL_SCALE**2
-GAIN_OF_DEPTH = {band: sky * _AREA for band, sky in SKY.items()}
+# pixels; the gain is the sky times that inverse variance. Both by psfdepth x psfsize^2.
+INVVAR_OF_DEPTH = 4 * math.pi / (8 * math.log(2)) / PIXEL_SCALE**2
+GAIN_OF_DEPTH = {band: sky * INVVAR_OF_DEPTH for band, sky in SKY.items()}

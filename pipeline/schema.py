@@ -234,6 +234,9 @@ CLOSURE = Table(
                    "the noise's variance, in {b}; NULL without noise of the light", nullable=True, low=0),
         Column("closure_snr_loss", "double", "ln(arc_snr_sky / arc_snr) over that of the reference on an "
                "even sky, minus 1; NULL without noise of the light", nullable=True),
+        Column("closure_arc_snr", "double", "ln of arc_snr over that of the reference on an even sky of the "
+               "catalogue's depth, without masks; NULL where either is 0 or unknown", nullable=True),
+        Column("closure_arc_peak_snr", "double", "the same of arc_peak_snr", nullable=True),
     ),
 )  # fmt: skip
 

@@ -9,7 +9,7 @@ from report.words import STATUS_WORDS, description, next_step, plural
 
 PHYSICS = frozenset(
     {"closure", "magnification", "flux_theta_e", "flux_identity", "source_flux", "source_positions"}
-    | {"brick_outliers", "snr_depth", "magnification_tail"}
+    | {"brick_outliers", "snr_depth", "closure_snr", "magnification_tail"}
 )
 #: A check that is in none of the lists counts among the data.
 USE = frozenset(

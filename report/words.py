@@ -33,7 +33,8 @@ UNITS = {
     **dict.fromkeys(("controls", "maskbits", "reruns", "stamp_hashes"), "stamps"),
     **dict.fromkeys(("coverage", "flux_identity", "magnification", "prior", "realism", "snr_depth"), "rows"),
     **dict.fromkeys(("light_noise", "nulls", "ranges", "schema", "success_rate"), "rows"),
-    "closure": "sampled rows", "flux_theta_e": "rows, errors by host", "magnification_tail": "rows above 3",
+    **dict.fromkeys(("closure", "closure_snr"), "sampled rows"),
+    "flux_theta_e": "rows, errors by host", "magnification_tail": "rows above 3",
     "split_fractions": "blocks of the sky",
 }  # fmt: skip
 # Fields that head a check's SQL file (athena_sql/checks), and the words of those that tell how it is judged

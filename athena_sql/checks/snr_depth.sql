@@ -4,8 +4,8 @@
 --   that flux, times 2, or less than a thirtieth of it; or rows with a peak SNR above the total
 -- bound: 0.05 of the rows; 0 rows
 -- needs: 1,000 good injections of 30 hosts
--- stops: invvar taken as sigma or as variance, SNR of another band or of the raw image, masks that eat the arcs,
---   FWHM as sigma, depth in magnitudes
+-- stops: invvar taken as sigma or as variance, SNR of the raw image, depth in magnitudes. Not an SNR off by 2 or
+--   down by 10 in every row, which the width of the arcs could explain: closure_snr does that
 -- on failure: compute sqrt(sum s^2 invvar) of one row from its stamps and the brick's invvar
 WITH injections AS (
   SELECT

@@ -23,7 +23,9 @@ CREATE EXTERNAL TABLE darkhalo.closure (
   `closure_noise_g` double COMMENT 'square of what the light\'s noise does not explain over the noise\'s variance, in g; NULL without noise of the light',
   `closure_noise_r` double COMMENT 'square of what the light\'s noise does not explain over the noise\'s variance, in r; NULL without noise of the light',
   `closure_noise_z` double COMMENT 'square of what the light\'s noise does not explain over the noise\'s variance, in z; NULL without noise of the light',
-  `closure_snr_loss` double COMMENT 'ln(arc_snr_sky / arc_snr) over that of the reference on an even sky, minus 1; NULL without noise of the light'
+  `closure_snr_loss` double COMMENT 'ln(arc_snr_sky / arc_snr) over that of the reference on an even sky, minus 1; NULL without noise of the light',
+  `closure_arc_snr` double COMMENT 'ln of arc_snr over that of the reference on an even sky of the catalogue\'s depth, without masks; NULL where either is 0 or unknown',
+  `closure_arc_peak_snr` double COMMENT 'the same of arc_peak_snr'
 )
 PARTITIONED BY (tier string, run_id string, region_split string)
 STORED AS PARQUET

@@ -206,6 +206,10 @@ def _transposed(stamp: Cutout) -> dict[str, Any]:
     return {n: np.ascontiguousarray(np.swapaxes(np.roll(getattr(stamp, n), 3, -1), -1, -2)) for n in names}
 
 
+def _snr_times(factor: float) -> Callable[[Any], Callable[..., Any]]:
+    return lambda real: lambda *a: {name: factor * value for name, value in real(*a).items()}
+
+
 def _of_this_run(images: np.ndarray) -> np.ndarray:
     """Noise whose seed is the clock's: a millionth of the light, which no other check can see."""
     return images * (1 + 1e-6 * np.random.default_rng().standard_normal(images.shape))
@@ -316,6 +320,8 @@ BUGS: tuple[tuple[str, str, Patch], ...] = (
         "SNR of the whole stamp",
         attribute(inject, "matched_filter_snr", lambda real: lambda s, v, g: 30 * real(s, v, g)),
     ),
+    ("noise", "every SNR halved", attribute(inject, "_snr", _snr_times(0.5))),
+    ("noise", "every SNR doubled", attribute(inject, "_snr", _snr_times(2.0))),
     ("storage", "arcs quantised to 8 bits", image(_half_precision)),
     ("noise", "light's noise missing", of_noise("noisy", lambda real: lambda light, *a: light)),
     (

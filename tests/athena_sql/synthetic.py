@@ -167,6 +167,7 @@ def make_run(
         if name.startswith("closure_") and name != "closure_reason"
     }
     off |= {name: [None] * len(sampled) for name in CLOSURE.names if "noise" in name or "snr" in name}
+    off |= {name: rng.normal(-0.1, 0.1, len(sampled)) for name in ("closure_arc_snr", "closure_arc_peak_snr")}
     closure = {
         **{name: np.array(identity[name])[sampled] for name in ("task_id", "brickname", "host_id")},
         "stratum": ["0-0-0-0-0"] * len(sampled),

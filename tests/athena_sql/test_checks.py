@@ -21,7 +21,7 @@ OF_CONTROLS = {"controls", "control_match"}
 ABSENT = OF_CONTROLS | {
     "closure", "flux_identity", "source_flux", "leakage", "stamp_hashes", "split_balance", "coverage",
     "source_positions", "brick_outliers", "snr_depth", "host_pixels", "realism", "prior", "split_fractions",
-    "magnification_tail", "reruns", "light_noise",
+    "magnification_tail", "reruns", "light_noise", "closure_snr",
 }  # fmt: skip
 
 

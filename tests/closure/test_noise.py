@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import poisson
 
-from closure import deviation, snr_loss, uniforms, without_noise
+from closure import arc_snr, deviation, snr_loss, uniforms, without_noise
 
 GAIN = 5000.0
 X, Y = np.meshgrid(np.arange(64) - 31.5, np.arange(64) - 31.5)
@@ -53,3 +53,11 @@ def test_a_gain_that_is_none_is_refused() -> None:
 def test_even_light_loses_what_its_variance_adds() -> None:
     """SNR^2 goes down by 1 + s/B for light s everywhere on a sky B."""
     assert snr_loss(np.full((8, 8), 0.1), 0.4) == pytest.approx(0.5 * np.log(1.25))
+
+
+@pytest.mark.parametrize("sky", [None, 0.05])
+def test_the_snr_of_an_image_is_that_of_its_pixels(sky: float | None) -> None:
+    image = np.array([[0.0, 0.02], [0.1, -0.001]])
+    variance = 1 / 400 + np.array([0.0, 0.02, 0.1]) * (0 if sky is None else 1 / (400 * sky))
+    pixels = np.array([0.0, 0.02, 0.1]) / np.sqrt(variance)
+    assert arc_snr(image, 400.0, sky) == pytest.approx((np.sqrt((pixels**2).sum()), pixels[2]))

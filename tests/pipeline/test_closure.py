@@ -151,9 +151,19 @@ def test_a_row_of_impossible_values_is_a_bad_row(pairs, changed, noise) -> None:
 
 def test_an_arc_that_no_good_pixel_sees_is_compared_all_the_same(pairs) -> None:
     row, stamp = pairs[0]
-    unseen = compare({**row, "arc_snr": 0.0, "arc_snr_sky": 0.0}, stamp)
-    assert unseen == {**compare(row, stamp), "closure_snr_loss": None}
+    unseen = compare({**row, "arc_snr": 0.0, "arc_snr_sky": 0.0, "arc_peak_snr": 0.0}, stamp)
+    nothing = dict.fromkeys(("closure_snr_loss", "closure_arc_snr", "closure_arc_peak_snr"))
+    assert unseen == {**compare(row, stamp), **nothing}
     assert unseen["closure_reason"] is None
+
+
+def test_the_snr_is_held_against_the_rendered_arc_on_the_catalogues_depth(pairs) -> None:
+    row, stamp = pairs[0]
+    whole, half = compare(row, stamp), compare({**row, "arc_snr": row["arc_snr"] / 2}, stamp)
+    assert abs(whole["closure_arc_snr"]) < np.log(1.5)
+    assert abs(whole["closure_arc_peak_snr"]) < np.log(1.5)
+    assert half["closure_arc_snr"] == pytest.approx(whole["closure_arc_snr"] - np.log(2))
+    assert compare({**row, "psfdepth_r": None}, stamp)["closure_arc_snr"] is None
 
 
 def test_rows_that_were_not_measured_are_not_sampled(closed) -> None:
