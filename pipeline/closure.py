@@ -34,7 +34,7 @@ from closure import (
 )
 from pipeline.closure_rates import rows_needed
 from pipeline.closure_sample import sample
-from pipeline.contracts import check_rows
+from pipeline.contracts import check_rows, finite_pixels
 from pipeline.errors import InputError
 from pipeline.events import ChunkRecord, RunRequest
 from pipeline.night_sky import INVVAR_OF_DEPTH, SKY
@@ -44,6 +44,8 @@ from pipeline.schema import BANDS, CLOSURE, MANIFEST, METRICS, STAMPS, Table
 from pipeline.store import Store, get_json, publish
 from survey.layout import PIXEL_SCALE
 
+NOT_SAMPLED = "not sampled"
+_AT_ONCE = 128  # stamps: 13 MB
 _READ = (MANIFEST, METRICS, STAMPS)
 _RECORDED = (
     *("psf_kind", "psf_beta", "offset_x_arcsec", "offset_y_arcsec", "magnification"),
@@ -111,21 +113,28 @@ def _closed(
     stamps: Callable[[set[str]], Iterator[dict[str, Any]]],
     seed: str,
 ) -> pa.Table:
-    """The table `closure` of a sample of the candidates; `stamps` gives the rows of some tasks."""
+    """The table `closure` of a sample of the candidates, and of whatever stamps beside them are damaged.
+
+    stamps: gives all rows of the parts that hold some tasks.
+    """
     rows = sample(candidates, rows_needed()[0], seed)
     progress = Progress("closure", len(rows), "rows")
     left = {row["task_id"]: row for row in rows}
+    sampled = set(left)
+    damaged: dict[str, dict[str, Any]] = {}
     compared: list[dict[str, Any]] = []
+    running = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # transforms and ufuncs let other threads run
-        running = [
-            pool.submit(compare, row, stamp)
-            for stamp in stamps(set(left))
-            if (row := left.pop(stamp["task_id"], None))  # of a task's second stamp another check tells
-        ]
+        for stamp in stamps(sampled):
+            row = left.pop(stamp["task_id"], None)
+            if row is not None:
+                running.append(pool.submit(compare, row, stamp))
+            elif stamp["task_id"] not in sampled and (reason := _damage(stamp)):
+                damaged[stamp["task_id"]] = _incomparable({**stamp, "stratum": NOT_SAMPLED}, reason)
         for future in running:
             compared.append(future.result())
             progress.advance()
-    compared += [_incomparable(row, "no_stamp") for row in left.values()]
+    compared += [*(_incomparable(row, "no_stamp") for row in left.values()), *damaged.values()]
     compared.sort(key=lambda row: row["task_id"])
     table = from_rows(CLOSURE, compared)
     check_rows(table, CLOSURE, CLOSURE.name, "task_id")
@@ -134,8 +143,8 @@ def _closed(
 
 def compare(row: dict[str, Any], stamp: dict[str, Any]) -> dict[str, Any]:
     """The closure row of a task: `row` is its manifest row with what 4c recorded of the PSF and the frame."""
-    if _hash64(stamp["image"]) != stamp["image_hash"] or _hash64(stamp["raw_image"]) != stamp["raw_hash"]:
-        return _incomparable(row, "hash_mismatch")
+    if reason := _damage(stamp):
+        return _incomparable(row, reason)
     try:
         images = [_pixels(stamp[name], stamp["n_pix"]) for name in ("image", "raw_image")]
         reference, magnification = _reference(row, stamp["n_pix"])
@@ -154,6 +163,16 @@ def compare(row: dict[str, Any], stamp: dict[str, Any]) -> dict[str, Any]:
     except (ValueError, TypeError, ArithmeticError):
         return _incomparable(row, "not_renderable")
     return {**_incomparable(row, None), **measured, **noise, **snr}
+
+
+def _damage(stamp: dict[str, Any]) -> str | None:
+    """Why the pixels of a stamp cannot be those that 4c made; None if they can."""
+    for pixels, told in ((stamp["image"], stamp["image_hash"]), (stamp["raw_image"], stamp["raw_hash"])):
+        if _hash64(pixels) != told:
+            return "hash_mismatch"
+        if not finite_pixels(pixels):
+            return "not_finite"
+    return None
 
 
 def _reference(row: dict[str, Any], n_pix: int) -> tuple[np.ndarray, float]:
@@ -255,15 +274,14 @@ def _candidates(manifest: pa.Table, metrics: pa.Table) -> list[dict[str, Any]]:
 
 
 def _stamps(path: Path, wanted: set[str], name: str) -> Iterator[dict[str, Any]]:
-    """The stamps of some tasks; a row group at a time, for a part may be larger than the memory."""
+    """All stamps of a part that holds some of the tasks; some at a time, for it may exceed the memory."""
     try:
         with pq.ParquetFile(path) as file:
-            for number in range(file.num_row_groups):
-                ids = file.read_row_group(number, columns=["task_id"], use_threads=False)["task_id"]
-                rows = np.flatnonzero(pc.is_in(ids, pa.array(sorted(wanted))).to_numpy())
-                if len(rows):
-                    group = file.read_row_group(number, use_threads=False).select(STAMPS.names)
-                    yield from group.take(rows).to_pylist()
+            ids = file.read(columns=["task_id"], use_threads=False)["task_id"]
+            if not pc.any(pc.is_in(ids, pa.array(sorted(wanted), pa.string()))).as_py():
+                return
+            for batch in file.iter_batches(_AT_ONCE, use_threads=False):
+                yield from batch.select(STAMPS.names).to_pylist()
     except (pa.ArrowException, KeyError) as error:
         raise InputError(f"{name}: not a stamps part ({error}); run its chunk again") from error
 

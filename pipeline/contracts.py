@@ -20,6 +20,8 @@ def check_rows(rows: pa.Table, table: Table, name: str, key: str) -> None:
         if bad.any():
             row = int(np.argmax(bad))
             value = rows[column.name][row].as_py()
+            if isinstance(value, bytes):
+                value = f"{len(value)} bytes, not all of them finite pixels"
             raise InputError(
                 f"{name}: row {rows[key][row].as_py()}: {column.name} is {value}; {_allowed(column)}"
             )
@@ -36,6 +38,8 @@ def check_unique(rows: pa.Table, name: str, key: str) -> None:
 def _breaches(values: pa.ChunkedArray, column: Column) -> np.ndarray:
     null: np.ndarray = values.is_null(nan_is_null=False).to_numpy()
     bad: np.ndarray = null & (not column.nullable)
+    if column.type == "binary":
+        bad |= np.array([value.is_valid and not finite_pixels(value.as_py()) for value in values], dtype=bool)
     if column.type in ("double", "float", "bigint", "int"):
         numbers = values.cast(pa.float64(), safe=False).to_numpy()
         low = -np.inf if column.low is None else column.low
@@ -43,6 +47,11 @@ def _breaches(values: pa.ChunkedArray, column: Column) -> np.ndarray:
         inside = np.isfinite(numbers) & (numbers >= low) & (numbers <= high)
         bad |= ~null & ~inside
     return bad
+
+
+def finite_pixels(data: bytes) -> bool:
+    """Are these the bytes of numbers in single precision, all of them finite?"""
+    return len(data) % 4 == 0 and bool(np.isfinite(np.frombuffer(data, "<f4")).all())
 
 
 def _allowed(column: Column) -> str:

@@ -199,7 +199,11 @@ def _cut_hosts(
 
 
 def _host_stamp(cutout: Cutout, tier: Tier, psf_images: np.ndarray | None = None) -> HostStamp:
-    """The stamp with what is measured once for its host; CutoutError if its PSF cannot be used."""
+    """The stamp with what is measured once for its host; CutoutError if pixels or PSF cannot be used."""
+    for name, pixels in (("image", cutout.image), ("invvar", cutout.invvar)):
+        if n_bad := int((~np.isfinite(pixels)).sum()):
+            place = f"{cutout.brick}: the stamp at {cutout.ra:.6f}, {cutout.dec:.6f}"
+            raise CutoutError("not_finite", f"{place} has {n_bad} pixels of {name} that are no numbers")
     psf, psf_columns = psf_of_host(cutout, tier, psf_images)
     bad = flagged(cutout.maskbits, BAD_BITS, cutout.mask_bits) | (cutout.invvar <= 0).any(axis=0)
     shares = bit_fractions(cutout.maskbits, cutout.mask_bits)
@@ -242,7 +246,7 @@ def _inject(tasks: list[dict[str, Any]], stamps: Stamps, tier: Tier) -> BrickRes
     )
     for task, stamp in there:
         if task["is_control"]:
-            result.metrics.append(_measured(task, stamp, dict.fromkeys(_OF_LIGHT)))
+            result.metrics.append(_measured(task, stamp, stamp.cutout.image, dict.fromkeys(_OF_LIGHT)))
             result.stamps.append(_stamp_row(task, stamp, stamp.cutout.image, tier))
     if ready:
         arcs = _render_all(ready, tier)
@@ -252,7 +256,7 @@ def _inject(tasks: list[dict[str, Any]], stamps: Stamps, tier: Tier) -> BrickRes
             image = stamp.cutout.image + added
             light = _light(stamp, image, arcs.magnification[index], arcs.flux_in_stamp[index, _R])
             light |= _snr(stamp, image, clean)
-            result.metrics.append(_measured(task, stamp, light))
+            result.metrics.append(_measured(task, stamp, image, light))
             result.stamps.append(_stamp_row(task, stamp, image, tier))
     result.metrics.sort(key=lambda row: row["task_id"])
     return result
@@ -341,12 +345,14 @@ def _snr(stamp: HostStamp, image: np.ndarray, clean: np.ndarray) -> dict[str, fl
     }
 
 
-def _measured(task: dict[str, Any], stamp: HostStamp, light: Mapping[str, float | None]) -> dict[str, Any]:
+def _measured(
+    task: dict[str, Any], stamp: HostStamp, image: np.ndarray, light: Mapping[str, float | None]
+) -> dict[str, Any]:
     """The metrics row; `light` is that of an injection, or its columns without values in a control."""
     untouched = {"core_flux_r_nmgy": stamp.shared["host_core_flux_r_nmgy"]}
     measured = {**stamp.shared, **untouched, "cutout_ok": True, "quarantine_reason": None, **light}
     numbers = [value for value in measured.values() if isinstance(value, float)]
-    measured["metrics_ok"] = bool(np.isfinite(numbers).all())
+    measured["metrics_ok"] = bool(np.isfinite(numbers).all() and np.isfinite(image).all())
     return {**{name: task[name] for name in _COPIED}, **measured}
 
 

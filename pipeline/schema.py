@@ -138,9 +138,11 @@ METRICS = Table(
         *_PARAMETERS,
         Column("cutout_ok", "boolean", "the stamp was cut from the coadd"),
         Column("quarantine_reason", "string", "why there is no stamp: missing_band, truncated, corrupt, "
-               "hash_mismatch, bailout, bad_wcs, off_edge, no_coverage, no_psf, psf_out_of_range ...",
+               "hash_mismatch, bailout, bad_wcs, off_edge, no_coverage, not_finite, no_psf, "
+               "psf_out_of_range ...",
                nullable=True),
-        Column("metrics_ok", "boolean", "every measurement of the row exists and is finite"),
+        Column("metrics_ok", "boolean", "every measurement of the row and every pixel of its stamp exists "
+               "and is finite"),
         *_per_band("psfsize_{b}", "double", "the survey's psfsize map at the host, in {b} (not a FWHM)",
                    "arcsec", nullable=True, low=0.3, high=5),
         *_per_band("psf_source_{b}", "string", "where the PSF in {b} came from: map, brick_mean or none; "
@@ -217,9 +219,11 @@ CLOSURE = Table(
         Column("task_id", "string", "key, as in metrics"),
         Column("brickname", "string", "the survey's brick that owns the host"),
         Column("host_id", "string", "the host galaxy"),
-        Column("stratum", "string", "the cell of the parameters that the row was drawn from"),
-        Column("closure_reason", "string", "why nothing was compared: no_stamp, hash_mismatch, "
-               "not_renderable", nullable=True),
+        Column("stratum", "string", "the cell of the parameters that the row was drawn from; not sampled: "
+               "of a row that is here for its pixels alone"),
+        Column("closure_reason", "string", "why nothing was compared: no_stamp, hash_mismatch (the "
+               "pixels are not those that 4c hashed), not_finite, not_renderable; the second and third of "
+               "any stamp, controls too, in the parts that hold the sample", nullable=True),
         *_per_band("closure_flux_{b}", "double", "flux added to the stamp in {b} over the "
                    "reference's, minus 1", nullable=True),
         *_per_band("closure_l2_{b}", "double", "norm of the difference over the norm of the reference, "

@@ -91,6 +91,7 @@ BRICK_REASONS = (
 CUTOUT_REASONS = (
     "off_edge",  # the stamp reaches over the edge of the image
     "no_coverage",  # a band has no data in the stamp
+    "not_finite",  # NaN or infinity in the stamp's pixels or weights
     "bailout",  # the survey's pipeline gave up on most of the stamp
     "no_psf",  # no psfsize at the host nor anywhere in the brick, in some band
     "psf_out_of_range",  # sharper or wider than the renderer is tested for

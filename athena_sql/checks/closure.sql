@@ -3,20 +3,32 @@
 -- statistic: sampled rows that are bad: in some band the flux is off by more than 0.5 %, the difference's norm or
 --   the second moment by more than 1 % or the centroid by more than 0.01 arcsec; or the magnification by more
 --   than 0.5 %; or light with Poisson noise has 0.5 % of its variance left when the noise that the manifest fixes
---   is taken away; or the row could not be compared (BOUNDS of pipeline/closure_rates.py)
--- bound: the most bad rows that a clean run has, but for one run in a million
+--   is taken away; or the row could not be compared (BOUNDS of pipeline/closure_rates.py). Where there are any:
+--   stamps whose pixels are not those that were hashed or not finite, tasks with two rows, rows of no good injection
+-- bound: the most bad rows that a clean run has, but for one run in a million; of the second kind 0
 -- needs: as many rows as make it miss a defect of a fifth of the rows less than once in 1,000 runs
 --   (pipeline/closure_rates.py computes both; the sample has one row after the other from other bricks, cells
 --   and hosts); rows convolved with a user's image of the PSF are not sampled, and alone are NOT_EXERCISED
 -- stops: every wrong number, unit, sign, angle, profile, PSF, frame or band between the manifest and the stored
 --   pixels: pixel-centre sampling, flux renormalised, dropped shear, PA + 90 degrees, degrees as radians, theta_E
 --   in pixels, zero points, FWHM as sigma, x and y swapped, half a pixel, double injection, swapped bands;
---   noise of the light that is missing, doubled or of another gain than the recorded one
+--   noise of the light that is missing, doubled or of another gain than the recorded one; pixels changed after
+--   they were hashed, in controls too; a closure table of another run. Of stamps, it sees those of the parts that
+--   the sample lies in
 -- on failure: the message says which quantity is off; render one of the rows with both renderers, and believe
 --   neither until they agree
-WITH rows_sampled AS (
+WITH measured AS (
+  SELECT task_id, max(CASE WHEN NOT is_control AND cutout_ok AND metrics_ok THEN 1 ELSE 0 END) AS injected
+  FROM ${database}.metrics
+  WHERE tier = ${tier} AND run_id = ${run_id}
+  GROUP BY task_id
+),
+rows_sampled AS (
   SELECT
+    c.task_id,
     coalesce(closure_reason, '') AS reason,
+    coalesce(closure_reason, '') IN ('hash_mismatch', 'not_finite') AS damaged,
+    coalesce(m.injected, 0) = 0 AS alien,
     NOT coalesce(${closure_flux_fine}, false) AS bad_flux,
     NOT coalesce(${closure_l2_fine}, false) AS bad_l2,
     NOT coalesce(${closure_moment_fine}, false) AS bad_moment,
@@ -25,7 +37,8 @@ WITH rows_sampled AS (
     NOT coalesce(${closure_noise_fine}, true) AS bad_noise,
     greatest(${closure_l2_columns}) AS worst_l2,
     brickname
-  FROM ${database}.closure
+  FROM ${database}.closure AS c
+  LEFT JOIN measured AS m ON c.task_id = m.task_id
   WHERE tier = ${tier} AND run_id = ${run_id}
 ),
 facts AS (
@@ -40,6 +53,9 @@ facts AS (
     count_if(bad_magnification) AS n_magnification,
     count_if(bad_noise) AS n_noise,
     count_if(reason <> '') AS n_reason,
+    count_if(damaged) AS n_damaged,
+    count(*) - count(DISTINCT task_id) AS n_doubled,
+    count_if(alien AND NOT damaged) AS n_alien,
     max(reason) AS reason,
     max(worst_l2) AS worst_l2
   FROM rows_sampled
@@ -74,19 +90,24 @@ judged AS (
 SELECT
   CASE
     WHEN n = 0 AND n_subject = 0 THEN 'NOT_EXERCISED'
+    WHEN n_damaged + n_doubled + n_alien > 0 THEN 'FAIL'
     WHEN n = 0 OR n_bad >= k OR (n > 0 AND n_bad = n) THEN 'FAIL'
     WHEN miss >= ${closure_miss} THEN 'INCONCLUSIVE'
     ELSE 'PASS'
   END AS status,
-  cast(n_bad AS double) AS statistic,
-  1e0 * k - 1e0 AS bound,
+  CASE WHEN n_damaged + n_doubled + n_alien > 0 THEN cast(n_damaged + n_doubled + n_alien AS double)
+    ELSE cast(n_bad AS double) END AS statistic,
+  CASE WHEN n_damaged + n_doubled + n_alien > 0 THEN 0e0 ELSE 1e0 * k - 1e0 END AS bound,
   n,
   format(
     '%d of %d rows of %d bricks rendered again are off (flux %d, shape %d, second moment %d, centroid %d, ',
     n_bad, n, n_bricks, n_flux, n_l2, n_moment, n_centroid
   ) || format(
-    'magnification %d, noise %d; %d not comparable%s); the largest difference is %.4f of its arc.',
+    'magnification %d, noise %d; %d not comparable%s); the largest difference is %.4f of its arc',
     n_magnification, n_noise, n_reason, CASE WHEN n_reason > 0 THEN ': ' || reason ELSE '' END,
     coalesce(worst_l2, 0e0)
+  ) || format(
+    '; %d stamps have changed or not finite pixels, %d rows are doubled, %d are of no good injection.',
+    n_damaged, n_doubled, n_alien
   ) AS message
 FROM judged

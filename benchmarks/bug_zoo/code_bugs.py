@@ -210,6 +210,26 @@ def _snr_times(factor: float) -> Callable[[Any], Callable[..., Any]]:
     return lambda real: lambda *a: {name: factor * value for name, value in real(*a).items()}
 
 
+def _pixels_lost(real: Callable[..., Any]) -> Callable[..., Any]:
+    """In a hundredth of the rows."""
+
+    def row(task: dict[str, Any], *arguments: Any) -> dict[str, Any]:
+        made = real(task, *arguments)
+        lost = task["task_seed64"] % 100 == 0
+        return {**made, "image": bytes(len(made["image"]))} if lost else made
+
+    return row
+
+
+def _nan_in_a_corner(real: Callable[..., Any]) -> Callable[..., Any]:
+    def pixels(image: np.ndarray) -> bytes:
+        spoiled = image.copy()
+        spoiled[0, 0, :5] = np.nan
+        return bytes(real(spoiled))
+
+    return pixels
+
+
 def _of_this_run(images: np.ndarray) -> np.ndarray:
     """Noise whose seed is the clock's: a millionth of the light, which no other check can see."""
     return images * (1 + 1e-6 * np.random.default_rng().standard_normal(images.shape))
@@ -322,6 +342,8 @@ BUGS: tuple[tuple[str, str, Patch], ...] = (
     ),
     ("noise", "every SNR halved", attribute(inject, "_snr", _snr_times(0.5))),
     ("noise", "every SNR doubled", attribute(inject, "_snr", _snr_times(2.0))),
+    ("storage", "pixels lost after they were hashed", attribute(inject, "_stamp_row", _pixels_lost)),
+    ("storage", "NaN in the stamps", attribute(inject, "_pixels", _nan_in_a_corner)),
     ("storage", "arcs quantised to 8 bits", image(_half_precision)),
     ("noise", "light's noise missing", of_noise("noisy", lambda real: lambda light, *a: light)),
     (

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pyarrow as pa
 import pytest
 
 from pipeline.checks import CheckResult
+from pipeline.schema import CLOSURE
 from tests.athena_sql.synthetic import Tables, plant
 
 Judge = Callable[..., CheckResult]
@@ -45,3 +47,33 @@ def test_closure_needs_its_rows(judge: Judge, clean: Tables) -> None:
 
 def test_closure_fails_where_nothing_was_sampled(judge: Judge, clean: Tables) -> None:
     assert judge({**clean, "closure": clean["closure"].slice(0, 0)}, "closure").status == "FAIL"
+
+
+@pytest.mark.parametrize("reason", ["hash_mismatch", "not_finite"])
+def test_one_stamp_of_other_pixels_is_too_many(judge: Judge, mixed: Tables, reason: str) -> None:
+    """One of a control, which is not compared."""
+    (control,) = mixed["metrics"].filter(mixed["metrics"]["is_control"])["task_id"].slice(0, 1).to_pylist()
+    row = dict.fromkeys(CLOSURE.names) | {
+        "task_id": control,
+        "closure_reason": reason,
+        "stratum": "not sampled",
+    }
+    row |= {"brickname": "0000p000", "host_id": "10000-0-0"}
+    more = pa.concat_tables([mixed["closure"], pa.Table.from_pylist([row], mixed["closure"].schema)])
+    result = judge({**mixed, "closure": more}, "closure")
+    assert (result.status, result.statistic, result.bound) == ("FAIL", 1.0, 0.0)
+    assert "1 stamps have changed or not finite pixels, 0 rows are doubled, 0 are of" in result.message
+
+
+def test_copies_of_one_row_fail(judge: Judge, clean: Tables) -> None:
+    copies = pa.concat_tables([clean["closure"].slice(0, 1)] * 69)
+    result = judge({**clean, "closure": copies}, "closure")
+    assert (result.status, result.statistic, result.bound) == ("FAIL", 68.0, 0.0)
+
+
+def test_rows_of_another_run_fail(judge: Judge, clean: Tables) -> None:
+    alien = plant(clean, "closure", "task_id", lambda row: "x" + row["task_id"][1:], slice(0, 1))
+    assert judge(alien, "closure").statistic == 1
+    for column in ("metrics_ok", "is_control"):
+        bad = plant(clean, "metrics", column, column == "is_control")
+        assert judge(bad, "closure").statistic == 69

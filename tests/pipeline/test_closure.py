@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from scipy.stats import binom
 
 from pipeline import closure_rates, inject
-from pipeline.closure import _candidates, close_folder, close_run, compare
+from pipeline.closure import NOT_SAMPLED, _candidates, close_folder, close_run, compare
 from pipeline.closure_sample import PARAMETERS, sample
 from pipeline.errors import InputError
 from pipeline.schema import STAMPS
@@ -117,6 +118,36 @@ def test_rows_that_cannot_be_compared_say_why(tmp_path, change, reason) -> None:
     pq.write_table(change(stamps), path)
     close_run(run.store, run.request)
     assert reason in run.table("closure")["closure_reason"].to_pylist()
+
+
+def damaged_controls(run, harm, row: int = 0, hashed: bool = False) -> dict[str, str]:
+    """The reasons in the closure table of a run of one injection and controls, one with other pixels."""
+    path = next(run.folder.glob("stamps/**/*.parquet"))
+    stamps = pq.read_table(path).to_pylist()
+    stamps[row]["image"] = harm(stamps[row]["image"])
+    if hashed:
+        stamps[row]["image_hash"] = inject._hash64(stamps[row]["image"])
+    pq.write_table(pa.Table.from_pylist(stamps), path)
+    metrics = next(run.folder.glob("metrics/**/*.parquet"))
+    table = pq.read_table(metrics, partitioning=None)
+    place = table.column_names.index("is_control")
+    labels = [number != 1 for number in range(len(table))]
+    pq.write_table(table.set_column(place, table.schema.field(place), [labels]), metrics)
+    close_run(run.store, run.request)
+    found = run.table("closure").to_pylist()
+    assert [one["stratum"] for one in found if one["closure_reason"]] == [NOT_SAMPLED]
+    return {one["task_id"]: one["closure_reason"] for one in found}
+
+
+@pytest.mark.parametrize(("hashed", "reason"), [(False, "hash_mismatch"), (True, "not_finite")])
+def test_pixels_that_were_changed_are_found_beside_the_sample(tmp_path, hashed, reason) -> None:
+    """All but one row are controls here: none is sampled, and one of them has NaN."""
+    run = small_run(tmp_path, closure=False)
+    first = run.table("stamps")["task_id"][0].as_py()
+    nan = np.full(3 * 64 * 64, np.nan, "<f4").tobytes()
+    found = damaged_controls(run, lambda _: nan, hashed=hashed)
+    assert found.pop(first) == reason
+    assert list(found.values()) == [None]
 
 
 @pytest.fixture(scope="module")

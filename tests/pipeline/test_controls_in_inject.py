@@ -8,8 +8,29 @@ from pipeline.choice import LENS, PAIRED, UNPAIRED
 from pipeline.inject import inject_brick
 from pipeline.manifest import manifest_rows
 from pipeline.tier import load_tier
+from survey.coadd import BrickReader
 
 PILOT = load_tier("pilot")
+
+
+def test_a_host_with_a_pixel_that_is_no_number_is_quarantined_and_the_others_are_not(world, monkeypatch):
+    """In g, far from the arcs, where no measurement of a control looks."""
+    real = BrickReader.cut_all
+
+    def spoiled(self, *arguments):
+        for index, stamp in real(self, *arguments):
+            if index == 0:
+                stamp.image[0, :1, :5] = np.nan
+            yield index, stamp
+
+    monkeypatch.setattr(BrickReader, "cut_all", spoiled)
+    rows = manifest_rows(world.hosts.slice(0, 3), PILOT, np.array([UNPAIRED, UNPAIRED, LENS], dtype=np.int8))
+    own = inject_brick(
+        world.store, world.names[0], world.cached[world.names[0]], rows.to_pylist(), PILOT
+    ).metrics
+    reasons = {row["host_id"]: (row["quarantine_reason"], row["metrics_ok"]) for row in own}
+    assert reasons.pop(rows["host_id"][0].as_py()) == ("not_finite", False)
+    assert set(reasons.values()) == {(None, True)}
 
 
 def test_a_control_is_the_raw_cutout_and_its_light_is_null(world):

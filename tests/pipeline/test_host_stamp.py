@@ -30,7 +30,7 @@ def cutout(**changes):
         "image": np.zeros((3, n, n), np.float32), "invvar": np.ones((3, n, n), np.float32),
         "maskbits": np.zeros((n, n), np.int32), "psfsize": np.array([1.4, 1.3, 1.2], np.float32),
         "psf_source": ("map", "brick_mean", "map"), "center": (0.05, -0.1), "mask_bits": dict(MASK_BITS),
-        "brick": "0591m305", "ra": 59.1,
+        "brick": "0591m305", "ra": 59.1, "dec": -30.5,
     }  # fmt: skip
     return SimpleNamespace(**parts | changes)
 
@@ -73,6 +73,16 @@ def test_a_host_without_a_usable_psf_is_quarantined(changes, reason):
     with pytest.raises(CutoutError) as caught:
         _host_stamp(cutout(**changes), TIER)
     assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize("name", ["image", "invvar"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_host_with_a_pixel_that_is_no_number_is_quarantined(name, value):
+    pixels = np.ones((3, 64, 64), np.float32)
+    pixels[0, 0, 1] = value
+    with pytest.raises(CutoutError, match=f"1 pixels of {name}") as caught:
+        _host_stamp(cutout(**{name: pixels}), TIER)
+    assert caught.value.reason == "not_finite"
 
 
 def test_the_sub_pixel_phase_of_hosts_and_of_their_sources_is_uniform(world):

@@ -353,6 +353,31 @@ def test_psf_images_that_cannot_be_used_quarantine_their_host(world, tmp_path):
     assert set(got.values()) == {None}
 
 
+def test_pixels_that_are_no_numbers_are_not_written(tmp_path, monkeypatch):
+    real = inject._stamp_row
+
+    def spoiled(task, stamp, image, tier):
+        return real(task, stamp, np.where(np.arange(64) == 0, np.float32(np.nan), image), tier)
+
+    monkeypatch.setattr(inject, "_stamp_row", spoiled)
+    said = r"stamps of brick \w+: row \w+: image is 49152 bytes, not all of them finite pixels"
+    with pytest.raises(InputError, match=said):
+        small_run(tmp_path, closure=False)
+    assert not list(tmp_path.rglob("stamps/**/*.parquet"))
+
+
+def test_metrics_are_not_ok_where_a_pixel_is_no_number(world):
+    stamps = inject._read_brick(
+        world.store, world.names[0], world.cached[world.names[0]],
+        tasks := manifest_rows(world.hosts, TIER).to_pylist()[:1], TIER,
+    )  # fmt: skip
+    stamp = stamps[tasks[0]["host_id"]]
+    image = stamp.cutout.image.copy()
+    assert inject._measured(tasks[0], stamp, image, {})["metrics_ok"]
+    image[2, 5, 5] = np.nan
+    assert not inject._measured(tasks[0], stamp, image, {})["metrics_ok"]
+
+
 def test_a_row_that_breaks_the_contract_is_named_and_nothing_is_published(tmp_path, monkeypatch):
     real = inject.render_batch
 
