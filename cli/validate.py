@@ -28,7 +28,7 @@ from pipeline.tier import load_tier
 UNNAMED = "unnamed"
 
 if TYPE_CHECKING:
-    from local_cloud.athena_engine import Engine, FolderCatalogue
+    from local_cloud.athena_engine import Engine
 
 
 @click.command()
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 def validate(run: str, tier: str | None, workspace: Path, as_json: bool) -> int:
     """All checks on RUN: a run's id, or any folder that holds manifest/, metrics/ and stamps/ Parquet.
 
-    The sample of a folder without closure/ is rendered here. Nothing is written. Exit code 0 is GO, 3 is
-    NO-GO.
+    The closure sample is rendered anew from its stamps; a closure/ in the folder is not read. Nothing is
+    written. Exit code 0 is GO, 3 is NO-GO.
     """
     folder = Workspace(workspace).run_dir(run)
     judged = judge_folder(folder, tier)
@@ -51,8 +51,11 @@ def validate(run: str, tier: str | None, workspace: Path, as_json: bool) -> int:
     return exits.of_verdict(judged["verdict"])
 
 
-def judge_folder(folder: Path, tier: str | None) -> dict[str, Any]:
-    """Run every check on the tables of a folder; the verdict, its reasons and the checks."""
+def judge_folder(folder: Path, tier: str | None, anew: bool = True) -> dict[str, Any]:
+    """Run every check on the tables of a folder; the verdict, its reasons and the checks.
+
+    anew: render the closure sample from the stamps; else trust closure/, which knows the stamps of its time.
+    """
     from local_cloud.athena_engine import Engine, FolderCatalogue
 
     if foreign.is_foreign(folder):
@@ -74,7 +77,7 @@ def judge_folder(folder: Path, tier: str | None) -> dict[str, Any]:
     expected = plan.get("expected_rows", rows)
     promised = promises(settings)
     with tempfile.TemporaryDirectory() as place:
-        if _to_close(catalogue):
+        if anew and all(catalogue.present(table.name) for table in (MANIFEST, METRICS, STAMPS)):
             _close(folder, layout, Path(place))
             engine = Engine(FolderCatalogue(folder, constants=given, elsewhere={CLOSURE.name: Path(place)}))
         results = [
@@ -98,13 +101,8 @@ def _plan_in(folder: Path) -> dict[str, Any]:
     return dict(plan)
 
 
-def _to_close(catalogue: FolderCatalogue) -> bool:
-    needed = (MANIFEST, METRICS, STAMPS)
-    return not catalogue.present(CLOSURE.name) and all(catalogue.present(table.name) for table in needed)
-
-
 def _close(folder: Path, layout: RunLayout, place: Path) -> None:
-    """Write the table `closure` of a folder without one to `place`, nothing if its tables do not allow it."""
+    """Write the table `closure` of a folder to `place`, nothing if its tables do not allow it."""
     from pipeline.closure import close_folder
 
     try:

@@ -34,7 +34,7 @@ from closure import (
 )
 from pipeline.closure_rates import rows_needed
 from pipeline.closure_sample import sample
-from pipeline.contracts import check_rows, finite_pixels
+from pipeline.contracts import check_rows, check_unique, finite_pixels
 from pipeline.errors import InputError
 from pipeline.events import ChunkRecord, RunRequest
 from pipeline.night_sky import INVVAR_OF_DEPTH, SKY
@@ -138,6 +138,7 @@ def _closed(
     compared.sort(key=lambda row: row["task_id"])
     table = from_rows(CLOSURE, compared)
     check_rows(table, CLOSURE, CLOSURE.name, "task_id")
+    check_unique(table, CLOSURE.name, "task_id")
     return table
 
 

@@ -85,7 +85,7 @@ def with_controls(tables: Tables) -> Tables:
     """Controls beside the injections, twelve on each host, as a tier with paired controls writes them."""
     truth = [c.name for c in METRICS.columns if c.nullable and c.name in tables["manifest"].column_names
              and not c.name.startswith("psfdepth")]  # fmt: skip
-    arcs = ("magnification", "flux_in_stamp", "arc_snr", "arc_peak_snr", "total_injected_flux",
+    arcs = ("magnification", "flux_in_stamp", "arc_snr", "arc_snr_sky", "arc_peak_snr", "total_injected_flux",
             *(f"injected_flux_{b}_nmgy" for b in "grz"))  # fmt: skip
     label = {
         "is_control": True, "lens_model": "CONTROL",
@@ -297,6 +297,18 @@ BUGS: tuple[tuple[str, str, Change, bool], ...] = (
         False,
     ),
     ("storage", "an empty table", rows_of("stamps", lambda t: t.slice(0, 0)), False),
+    (
+        "storage",
+        "one closure row copied",
+        rows_of("closure", lambda t: pa.concat_tables([t.slice(0, 1)] * len(t))),
+        False,
+    ),
+    (
+        "storage",
+        "closure of another run",
+        put("closure", {"task_id": lambda ids: np.array([i[::-1] for i in ids], dtype=object)}),
+        False,
+    ),
     ("storage", "no closure table", rows_of("closure", lambda t: t.slice(0, 0)), False),
     ("storage", "numbers stored as text", retyped("metrics", "theta_e_arcsec", pa.string()), False),
 )

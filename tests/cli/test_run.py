@@ -107,6 +107,21 @@ def test_validate_takes_tables_without_partition_folders(good_run, tmp_path):
     assert not (tmp_path / "closure").exists()
 
 
+def test_validate_judges_the_pixels_that_are_there_and_no_older_closure(good_run, tmp_path):
+    """Black stamps beside the closure table of the good ones."""
+    copy = tmp_path / "run"
+    shutil.copytree(good_run.json["run_dir"], copy)
+    for part in (copy / "stamps").rglob("*.parquet"):
+        rows = pq.ParquetFile(part).read()
+        black = pa.array([bytes(3 * 64 * 64 * 4)] * len(rows), pa.binary())
+        place = rows.schema.get_field_index("image")
+        pq.write_table(rows.set_column(place, rows.schema.field("image"), black), part)
+    answer = darkhalo("validate", copy, "--json")
+    assert answer.code == 3, answer.err
+    (closure,) = [check for check in answer.json["checks"] if check["name"] == "closure"]
+    assert (closure["status"], closure["statistic"]) == ("FAIL", ROWS)
+
+
 def test_validate_names_a_file_that_is_cut_short(good_run, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(good_run.json["run_dir"], copy)

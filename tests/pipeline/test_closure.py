@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from scipy.stats import binom
 
-from pipeline import closure_rates, inject
+from pipeline import closure, closure_rates, inject
 from pipeline.closure import NOT_SAMPLED, _candidates, close_folder, close_run, compare
 from pipeline.closure_sample import PARAMETERS, sample
 from pipeline.errors import InputError
@@ -75,6 +75,15 @@ def test_every_sampled_row_closes(closed) -> None:
 
 def test_a_retry_changes_nothing(closed) -> None:
     assert close_run(closed.store, closed.request)["rows"] == TASKS
+
+
+def test_a_task_has_one_row(tmp_path, monkeypatch) -> None:
+    run = small_run(tmp_path, closure=False)
+    monkeypatch.setattr(
+        closure, "compare", lambda row, _: closure._incomparable({**row, "task_id": "a"}, None)
+    )
+    with pytest.raises(InputError, match="closure: task_id a stands twice"):
+        close_run(run.store, run.request)
 
 
 def test_a_folder_closes_as_its_run_does(closed) -> None:
