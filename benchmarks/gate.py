@@ -105,6 +105,8 @@ def write_tiled(folder: Path, base: Tables, rows: int) -> int:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(to_bytes(mine, [c for c in REPEATING if c in mine.column_names]))
     closure = base["closure"].drop_columns(["region_split"])
+    if tiles == 1:  # rows of hosts that are not there are another run's
+        closure = closure.filter(pc.is_in(closure["host_id"], last))
     path = folder / LAYOUT.partition("closure").part(0).split("/", 2)[2]
     path.parent.mkdir(parents=True)
     pq.write_table(tile(closure, 0), path)

@@ -73,7 +73,8 @@ def test_copies_of_one_row_fail(judge: Judge, clean: Tables) -> None:
 
 def test_rows_of_another_run_fail(judge: Judge, clean: Tables) -> None:
     alien = plant(clean, "closure", "task_id", lambda row: "x" + row["task_id"][1:], slice(0, 1))
-    assert judge(alien, "closure").statistic == 1
+    result = judge(alien, "closure")
+    assert (result.status, result.statistic) == ("FAIL", 1.0)
     for column in ("metrics_ok", "is_control"):
         bad = plant(clean, "metrics", column, column == "is_control")
         assert judge(bad, "closure").statistic == 69
