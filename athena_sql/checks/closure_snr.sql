@@ -6,8 +6,8 @@
 --   arc_snr_sky
 -- bound: ln 1.5; 0 rows
 -- needs: 30 hosts of the sample with a catalogue depth and at most 20 % of bad pixels
--- stops: an SNR of half or twice its value in all rows or in a third of them, of another band, of the raw image,
---   FWHM as sigma, invvar as sigma or as variance, masks that eat the arcs. Not a factor of less than 1.5 in all rows
+-- stops: an SNR, or its peak, of half, twice, a tenth or ten times its value in all rows; twice in a third of them.
+--   Not a factor of less than 1.5 in all rows
 -- on failure: compute sqrt(sum s^2 invvar) of one row from its stamp and the brick's invvar, and compare that
 --   with psfdepth_r
 --
