@@ -55,22 +55,22 @@ def render(run_dir: Path) -> str:
         "plan_note": plan_note,
         "provenance": provenance(verdict, plan),
         "settings": settings(plan),
-        "answers": questions.answers(verdict),
+        "answers": questions.answers(verdict, plan),
         "closure": residuals.closure(closure),
         "cost": cost(run_dir, plan, verdict.rows),
         "libraries": libraries(),
         "written": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        **_verdict_words(verdict, read_table(run_dir, "check_results", ("name", "status")).frame),
+        **_verdict_words(verdict, plan, read_table(run_dir, "check_results", ("name", "status")).frame),
         **_sections(run_dir, verdict, metrics, others, selection),
     }
     return _environment().get_template("review.html.j2").render(page)
 
 
-def _verdict_words(verdict: Verdict, results: Frame) -> dict[str, Any]:
+def _verdict_words(verdict: Verdict, plan: dict[str, Any], results: Frame) -> dict[str, Any]:
     return {
         "reasons": words.sentences(verdict),
         "contradictions": words.contradictions(verdict) + words.disagreements(verdict, results),
-        "next_step": words.next_step(verdict),
+        "next_step": words.next_step(verdict, plan),
         "checks": words.check_rows(verdict),
         "status_words": words.STATUS_WORDS,
         "status_meaning": words.STATUS_MEANING,
