@@ -71,7 +71,7 @@ def _of(question: str, checks: list[Check]) -> Answer:
     found = [f"{check.name}: {check.message}" for check in failed]
     names = ", ".join(check.name for check in passed)
     good = [f"{plural(len(passed), 'check')} passed: {names}."] if passed else []
-    unknown = [f"{check.name} is {STATUS_WORDS[check.status]}: {check.message}" for check in open_]
+    unknown = [f"{check.name} ({STATUS_WORDS[check.status]}): {check.message}" for check in open_]
     said = (*found, *unknown, *good) if positive or warned else (*found, *good, *unknown)
     return Answer(question, short, said or ("No check of this run asks it.",))
 

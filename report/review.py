@@ -88,6 +88,7 @@ def _sections(
     return {
         "counts": tallies.counts(metrics, others, verdict.rows),
         "cross": tallies.split_by_theta(frame, theta),
+        "others": tallies.split_by_others(frame),
         "confounding": tallies.confounding(frame, theta) if len(theta) else "",
         "parameters": findings.parameters(frame) if len(frame) else None,
         "magnification": theory.magnification(lenses),

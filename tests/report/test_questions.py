@@ -31,7 +31,7 @@ def test_a_clean_run() -> None:
     )
     assert (physics.short, data.short) == ("No", "No")
     assert use.short == "Not yet"
-    assert use.sentences[0] == "controls is not exercised: finding of controls."
+    assert use.sentences[0] == "controls (not exercised): finding of controls."
     assert proceed.short == "Yes"
     assert before.short == "1 thing"
     assert before.sentences == ("controls had no subject in this run: exercise it in the next tier.",)
