@@ -17,7 +17,7 @@ from report import findings, questions, residuals, tallies, theory, words
 from report.cards import build_gallery
 from report.cost import cost
 from report.folder import Frame, TableRead, Verdict, count_table, load_plan, load_verdict, read_table
-from report.stats import group_values
+from report.stats import Groups, group_values
 
 METRICS_COLUMNS = (
     "task_id", "brickname", "host_id", "ra", "dec", "is_control", "cutout_ok", "quarantine_reason",
@@ -46,7 +46,7 @@ def render(run_dir: Path) -> str:
     """The page as text."""
     verdict = load_verdict(run_dir)
     metrics = read_table(run_dir, METRICS.name, METRICS_COLUMNS)
-    others = [count_table(run_dir, name) for name in ("manifest", "stamps")]
+    manifest, stamps = (count_table(run_dir, name) for name in ("manifest", "stamps"))
     selection = read_table(run_dir, "selection_function", SELECTION_COLUMNS)
     closure = read_table(run_dir, CLOSURE.name, residuals.COLUMNS)
     plan, plan_note = load_plan(run_dir)
@@ -61,7 +61,10 @@ def render(run_dir: Path) -> str:
         "libraries": libraries(),
         "written": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         **_verdict_words(verdict, plan, read_table(run_dir, "check_results", ("name", "status")).frame),
-        **_sections(run_dir, verdict, metrics, others, selection),
+        **_sections(verdict, metrics, [manifest, stamps], selection),
+        "gallery": build_gallery(
+            run_dir, metrics, _theta(metrics.frame), stamps, residuals.l2_of(metrics.frame, closure)
+        ),
     }
     return _environment().get_template("review.html.j2").render(page)
 
@@ -78,13 +81,12 @@ def _verdict_words(verdict: Verdict, plan: dict[str, Any], results: Frame) -> di
 
 
 def _sections(
-    run_dir: Path, verdict: Verdict, metrics: TableRead, others: list[TableRead], selection: TableRead
+    verdict: Verdict, metrics: TableRead, others: list[TableRead], selection: TableRead
 ) -> dict[str, Any]:
     frame = metrics.frame
-    theta = group_values(frame.numbers("theta_e_arcsec"), most_values=6, bins=5)
+    theta = _theta(frame)
     lenses = frame.where(~frame.flags("is_control")) if len(frame) else frame
     fine = group_values(lenses.numbers("theta_e_arcsec"), most_values=15, bins=8)
-    stamps = next(table for table in others if table.name == "stamps")
     return {
         "counts": tallies.counts(metrics, others, verdict.rows),
         "cross": tallies.split_by_theta(frame, theta),
@@ -95,8 +97,11 @@ def _sections(
         "physics": findings.against_theta(lenses, fine) if len(frame) else None,
         "completeness": findings.completeness(selection, verdict),
         "psf": findings.psf(frame) if len(frame) else None,
-        "gallery": build_gallery(run_dir, metrics, theta, stamps),
     }
+
+
+def _theta(frame: Frame) -> Groups:
+    return group_values(frame.numbers("theta_e_arcsec"), most_values=6, bins=5)
 
 
 def provenance(verdict: Verdict, plan: dict[str, Any]) -> list[tuple[str, str]]:

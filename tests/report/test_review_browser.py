@@ -102,7 +102,7 @@ def test_every_picture_loads(browser: Browser, pages: dict[str, Path]) -> None:
     opened.ask("document.querySelectorAll('img').forEach(i => i.loading = 'eager')")
     opened.page.wait_for_function("[...document.images].every(i => i.complete)")
     sizes = opened.ask("[...document.images].map(i => [i.naturalWidth, i.naturalHeight, i.alt.length])")
-    assert len(sizes) == 63
+    assert len(sizes) == 72
     assert all(width == height == 64 and alt > 10 for width, height, alt in sizes)
     opened.page.close()
 

@@ -132,7 +132,7 @@ def test_one_file_without_requests_below_5_mb(go_page: Page) -> None:
 
 def test_gallery_shows_three_pictures_of_each_role_with_alt_texts(go_page: Page) -> None:
     images = go_page.all("img")
-    assert len(images) == 3 * (3 * (3 + 3) + 3)  # 3 theta_E x (3 roles + 3 random), and 3 controls
+    assert len(images) == 3 * (3 * (4 + 3) + 3)  # 3 theta_E x (4 roles + 3 random), and 3 controls
     assert all(image["alt"] for image in images)
     assert go_page.text.count("Faintest detected") == 3
 
