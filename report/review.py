@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import platform
 import tempfile
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.schema import BANDS, CLOSURE, METRICS
-from report import findings, questions, residuals, tallies, theory, words
+from report import findings, origins, questions, residuals, tallies, theory, words
 from report.cards import build_gallery
 from report.cost import cost
 from report.folder import Frame, TableRead, Verdict, count_table, load_plan, load_verdict, read_table
@@ -26,8 +24,8 @@ METRICS_COLUMNS = (
     *(column for column, *_ in findings.PARAMETERS if column != "psfsize_r"),
     *(f"{name}_{b}" for name in ("psfsize", "psf_source", "psf_fwhm_used") for b in BANDS),
 )  # fmt: skip
+TABLES = "cross_tables"  # of the plan: a section of its own shows them, as counted
 SELECTION_COLUMNS = ("cut", "theta_e_arcsec", "n", "n_detected", "n_recovered")
-LIBRARIES = ("numpy", "pyarrow", "astropy", "numba", "lenstronomy", "duckdb", "pillow", "jinja2")
 
 
 def write_review(run_dir: Path, out: Path | None = None) -> Path:
@@ -58,7 +56,8 @@ def render(run_dir: Path) -> str:
         "answers": questions.answers(verdict, plan),
         "closure": residuals.closure(closure),
         "cost": cost(run_dir, plan, verdict.rows),
-        "libraries": libraries(),
+        "survey_files": origins.survey_files(run_dir),
+        "libraries": origins.task_libraries(run_dir),
         "written": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         **_verdict_words(verdict, plan, read_table(run_dir, "check_results", ("name", "status")).frame),
         **_sections(verdict, metrics, [manifest, stamps], selection),
@@ -105,10 +104,10 @@ def _theta(frame: Frame) -> Groups:
 
 
 def provenance(verdict: Verdict, plan: dict[str, Any]) -> list[tuple[str, str]]:
-    """What the run was made of: the verdict's other keys, and the plan but for the tier's settings."""
+    """What the run was made of: the verdict's other keys, and the plan but for what stands elsewhere."""
     pairs = [("run_id", verdict.run_id), ("tier", verdict.tier), *words.flatten(verdict.rest)]
     known = dict(pairs)
-    asked = words.flatten({key: value for key, value in plan.items() if not _is_settings(key, value)})
+    asked = words.flatten({k: v for k, v in plan.items() if not _is_settings(k, v) and k != TABLES})
     return pairs + [
         (f"{key} (plan.json)" if key in known else key, value)
         for key, value in asked
@@ -123,20 +122,6 @@ def settings(plan: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _is_settings(key: str, value: Any) -> bool:
     return key == "tier" and isinstance(value, dict)
-
-
-def libraries() -> list[tuple[str, str]]:
-    """Versions of what is installed where this page was written."""
-    return [(name, found) for name in ("python", *LIBRARIES) if (found := _version(name))]
-
-
-def _version(name: str) -> str:
-    if name == "python":
-        return platform.python_version()
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
 
 
 def _environment() -> Environment:
