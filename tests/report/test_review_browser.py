@@ -152,3 +152,20 @@ def test_a_malicious_message_does_nothing(browser: Browser, fresh_run: Any, set_
     assert len([url for url in opened.requests if not url.startswith("data:")]) == 1
     assert opened.page.get_by_text("<script>alert(1)</script>").first.is_visible()
     opened.page.close()
+
+
+def test_every_section_can_be_reached_from_a_wide_page_at_once(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    opened = Opened(browser, pages["GO"], (1200, 900))
+    assert opened.ask("(e => e.scrollWidth - e.clientWidth)(document.querySelector('nav ul'))") <= 0
+    opened.page.close()
+
+
+def test_units_stand_beside_their_number_on_a_phone(browser: Browser, pages: dict[str, Path]) -> None:
+    opened = Opened(browser, pages["GO"], PHONE)
+    heights = opened.ask(
+        "[...document.querySelectorAll('.checks td.num')].map(e => e.getBoundingClientRect().height)"
+    )
+    assert max(heights) < 1.5 * min(heights)
+    opened.page.close()
