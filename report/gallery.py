@@ -117,11 +117,10 @@ def _by_role(rows: NDArray[np.intp], snr: NDArray[np.float64], l2: Floats) -> li
     if not len(rows):
         return []
     roles = [(WORST, int(rows[np.nanargmax(l2[rows])]))] if np.isfinite(l2[rows]).any() else []
-    roles += [("brightest", int(rows[-1])), ("median", int(rows[len(rows) // 2]))]
+    roles += [("brightest", int(rows[-1])), ("median", int(rows[len(rows) // 2])), ("faintest", int(rows[0]))]
     detected = rows[snr[rows] >= DETECTED_SNR]
     if len(detected):
         roles.append(("faintest detected", int(detected[0])))
-    roles.append(("faintest", int(rows[0])))
     unique: dict[int, str] = {}
     for role, row in roles:
         unique.setdefault(row, role)

@@ -36,7 +36,7 @@ def survey_files(run_dir: Path) -> tuple[Pairs, str]:
         ("files", f"{len(files):,}"),
         ("bytes", f"{sum(files.values()):,}"),
         ("SHA-256 of all", hashlib.sha256("".join(lines).encode()).hexdigest()),
-        ("taken over", "the sorted lines `<SHA-256>  <path>` of the files, each with its end"),
+        ("taken over", "sorted lines of SHA-256, two spaces, path, newline"),
         ("list of files", f"receipts/{CACHE_PHASE}/*.json, by brick"),
     ], ""
 

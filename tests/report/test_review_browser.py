@@ -162,6 +162,13 @@ def test_every_section_can_be_reached_from_a_wide_page_at_once(
     opened.page.close()
 
 
+def test_keys_leave_room_for_their_values_on_a_phone(browser: Browser, pages: dict[str, Path]) -> None:
+    opened = Opened(browser, pages["GO"], PHONE)
+    widths = opened.ask("[...document.querySelectorAll('.made td')].map(e => e.clientWidth)")
+    assert min(width for width in widths if width) > 100  # those in a closed part have none
+    opened.page.close()
+
+
 def test_units_stand_beside_their_number_on_a_phone(browser: Browser, pages: dict[str, Path]) -> None:
     opened = Opened(browser, pages["GO"], PHONE)
     heights = opened.ask(
