@@ -121,7 +121,7 @@ def _judge_foreign(folder: Path, tier: str) -> dict[str, Any]:
 
     settings = load_tier(tier)
     critical, promised = (*settings.critical, "controls"), promises(settings)
-    with foreign.brought_in(folder, tier) as found:
+    with foreign.brought_in(folder, settings.name) as found:
         engine = Engine(FolderCatalogue(found.folder))
         results = []
         for check in checks.load_checks():

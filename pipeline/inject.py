@@ -26,6 +26,7 @@ from pipeline import host_light
 from pipeline.contracts import check_rows
 from pipeline.events import CACHE_PHASE, INJECT_PHASE, ChunkRecord, RunRequest
 from pipeline.host_psf import images_of_hosts, psf_of_host
+from pipeline.libraries import libraries
 from pipeline.manifest import tier_of
 from pipeline.noise import effective_gain, noisy, updated_invvar
 from pipeline.parquet import arrow_schema, from_rows, read, to_bytes
@@ -87,6 +88,7 @@ def inject_chunk(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[
         "rows": len(table),
         "quarantined": Counter(r for r in table["quarantine_reason"].to_pylist() if r),
         "parts": {name: {"key": parts[name], "sha256": hashes[name]} for name in parts},
+        "libraries": libraries(),
     }
     publish_json(store, layout.receipt(INJECT_PHASE, chunk.chunk_id), receipt)
     return {"rows": len(table), "quarantined": sum(receipt["quarantined"].values())}

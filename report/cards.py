@@ -9,13 +9,13 @@ import numpy as np
 import pyarrow as pa
 
 from report.folder import Frame, TableRead
-from report.gallery import Pick, StampIndex, choose, index_of, index_stamps, read_pairs
+from report.gallery import WORST, Pick, StampIndex, choose, index_of, index_stamps, read_pairs
 from report.pictures import Stamp, colours, data_uri, difference
-from report.stats import Groups
+from report.stats import Floats, Groups
 from report.words import number
 from survey.layout import PIXEL_SCALE
 
-ROLE_ORDER = ("brightest", "median", "faintest detected", "random", "control")
+ROLE_ORDER = (WORST, "brightest", "median", "faintest detected", "faintest", "random", "control")
 CONTROLS = 3
 SCALE_BAR_ARCSEC = 5.0
 
@@ -61,14 +61,14 @@ class Gallery:
     notes: tuple[str, ...] = ()
 
 
-def build_gallery(run_dir: Path, table: TableRead, theta: Groups, stamps: TableRead) -> Gallery:
-    """Chosen stamps of the run; an empty gallery that says why where there are none."""
+def build_gallery(run_dir: Path, table: TableRead, theta: Groups, stamps: TableRead, l2: Floats) -> Gallery:
+    """Chosen stamps of the run; an empty gallery that says why where there are none. l2: as in `choose`."""
     if not stamps.there:
         return Gallery(notes=(stamps.note,))
     metrics = table.frame
     try:
         index = index_stamps(run_dir, table.read)
-        picks = choose(metrics, theta, index) + _controls(metrics, index)
+        picks = choose(metrics, theta, index, l2) + _controls(metrics, index)
         pairs = read_pairs(index, (pick.place for pick in picks))
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         return Gallery(notes=(f"The stamps cannot be shown: {str(error).splitlines()[0]}",))
@@ -78,11 +78,18 @@ def build_gallery(run_dir: Path, table: TableRead, theta: Groups, stamps: TableR
         )
     shelves = []
     for group in range(-1, len(theta)):
-        cards = [_card(metrics, pick, *pairs[pick.place]) for pick in _in_order(picks, group)]
+        cards = [_card(metrics, pick, *pairs[pick.place], l2) for pick in _in_order(picks, group)]
         heading = f"θ_E {theta.labels[group]}″" if group >= 0 else "Controls"
         shelves.append(Shelf(heading, tuple(cards)))
     shelves = [*shelves[1:], shelves[0]]
-    return Gallery(tuple(shelf for shelf in shelves if shelf.cards))
+    return Gallery(tuple(shelf for shelf in shelves if shelf.cards), _of_some(index, stamps.files))
+
+
+def _of_some(index: StampIndex, files: int) -> tuple[str, ...]:
+    if len(index.files) >= files:
+        return ()
+    said = f"Stamps were looked for in {len(index.files):,} of {files:,} files, evenly spaced: "
+    return (said + "the worst, brightest and faintest are those of them.",)
 
 
 def _in_order(picks: list[Pick], group: int) -> list[Pick]:
@@ -97,7 +104,7 @@ def _controls(metrics: Frame, index: StampIndex) -> list[Pick]:
     return [Pick(int(r), -1, "control", index.place(int(position[r]))) for r in spaced]
 
 
-def _card(metrics: Frame, pick: Pick, injected: Stamp, raw: Stamp) -> Card:
+def _card(metrics: Frame, pick: Pick, injected: Stamp, raw: Stamp, l2: Floats) -> Card:
     row = Frame(metrics.table.slice(pick.metrics_row, 1))
     brick = _text(row, "brickname")
     changed, gain = difference(injected, raw)
@@ -113,7 +120,8 @@ def _card(metrics: Frame, pick: Pick, injected: Stamp, raw: Stamp) -> Card:
         ("SNR", _with_unit(row, "arc_snr")),
         ("magnification", _with_unit(row, "magnification", "×")),
     )
-    facts = (*(lens if pick.group >= 0 else ()), ("brick", brick))
+    closed = () if np.isnan(l2[pick.metrics_row]) else (("closure", number(l2[pick.metrics_row])),)
+    facts = (*(lens if pick.group >= 0 else ()), *closed, ("brick", brick))
     return Card(pick.role, panels, facts, _text(row, "task_id"), raw.shape[-1], ring_of(row, raw.shape[-1]))
 
 

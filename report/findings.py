@@ -16,6 +16,7 @@ from report.stats import (
     Floats,
     Groups,
     change_within_hosts,
+    five_sigma,
     format_value,
     group_values,
     host_log_mean,
@@ -230,12 +231,6 @@ def psf(frame: Frame) -> Section:
     if zero:
         notes.append(f"{zero:,} rows have a psfsize_r of 0 or less, which is never a valid PSF.")
     return Section(charts, tables, tuple(notes))
-
-
-def five_sigma(psfdepth: Floats) -> Floats:
-    """The AB magnitude of a point source at 5 sigma; psfdepth in 1/nmgy^2, NaN where it is not positive."""
-    good = psfdepth > 0
-    return np.where(good, 22.5 - 2.5 * np.log10(5 / np.sqrt(np.where(good, psfdepth, 1.0))), np.nan)
 
 
 def _depths(frame: Frame) -> HtmlTable:

@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 
 from report.folder import Frame, table_files
 from report.pictures import Stamp, decode
-from report.stats import Groups
+from report.stats import Floats, Groups
 
 MOST_FILES = 48  # stamps are looked for in this many evenly spaced files
 BATCH_ROWS = 64
 DETECTED_SNR = 5.0
 RANDOM_EACH = 3
 SEED = 13
+WORST = "worst by closure"
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,11 @@ def index_stamps(run_dir: Path, like: Collection[str] = ()) -> StampIndex:
     )
 
 
-def choose(metrics: Frame, theta: Groups, index: StampIndex) -> list[Pick]:
-    """For each group of theta_E: the brightest, the median, the faintest detected, and a random few."""
+def choose(metrics: Frame, theta: Groups, index: StampIndex, l2: Floats) -> list[Pick]:
+    """For each group of theta_E: the worst by closure, some by SNR (`_by_snr`), and a random few.
+
+    l2: of each row, how far the closure test found it from its reference; NaN where it was not sampled.
+    """
     position = index_of(metrics, index)
     snr = metrics.numbers("arc_snr")
     usable = (position >= 0) & ~metrics.flags("is_control") & np.isfinite(snr)
@@ -94,7 +98,7 @@ def choose(metrics: Frame, theta: Groups, index: StampIndex) -> list[Pick]:
     for group in range(len(theta)):
         rows = np.flatnonzero(usable & theta.rows(group))
         rows = rows[np.argsort(snr[rows], kind="stable")]
-        for role, row in _by_snr(rows, snr):
+        for role, row in _by_role(rows, snr, l2):
             chosen.append(Pick(row, group, role, index.place(int(position[row]))))
     return chosen + _random_few(chosen, usable, theta, index, position)
 
@@ -108,12 +112,13 @@ def index_of(metrics: Frame, index: StampIndex) -> NDArray[np.int64]:
     return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-def _by_snr(rows: NDArray[np.intp], snr: NDArray[np.float64]) -> list[tuple[str, int]]:
-    """(role, row) of the brightest, the median and the faintest detected of rows sorted by SNR."""
+def _by_role(rows: NDArray[np.intp], snr: NDArray[np.float64], l2: Floats) -> list[tuple[str, int]]:
+    """(role, row), each row once, of rows sorted by SNR: its ends, its middle, the worst by closure."""
     if not len(rows):
         return []
+    roles = [(WORST, int(rows[np.nanargmax(l2[rows])]))] if np.isfinite(l2[rows]).any() else []
+    roles += [("brightest", int(rows[-1])), ("median", int(rows[len(rows) // 2])), ("faintest", int(rows[0]))]
     detected = rows[snr[rows] >= DETECTED_SNR]
-    roles = [("brightest", int(rows[-1])), ("median", int(rows[len(rows) // 2]))]
     if len(detected):
         roles.append(("faintest detected", int(detected[0])))
     unique: dict[int, str] = {}

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import os
-import platform
 import tempfile
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.schema import BANDS, CLOSURE, METRICS
-from report import findings, questions, residuals, tallies, theory, words
+from report import findings, origins, questions, residuals, tallies, theory, words
 from report.cards import build_gallery
 from report.cost import cost
 from report.folder import Frame, TableRead, Verdict, count_table, load_plan, load_verdict, read_table
-from report.stats import group_values
+from report.stats import Groups, group_values
 
 METRICS_COLUMNS = (
     "task_id", "brickname", "host_id", "ra", "dec", "is_control", "cutout_ok", "quarantine_reason",
@@ -26,8 +24,8 @@ METRICS_COLUMNS = (
     *(column for column, *_ in findings.PARAMETERS if column != "psfsize_r"),
     *(f"{name}_{b}" for name in ("psfsize", "psf_source", "psf_fwhm_used") for b in BANDS),
 )  # fmt: skip
+TABLES = "cross_tables"  # of the plan: a section of its own shows them, as counted
 SELECTION_COLUMNS = ("cut", "theta_e_arcsec", "n", "n_detected", "n_recovered")
-LIBRARIES = ("numpy", "pyarrow", "astropy", "numba", "lenstronomy", "duckdb", "pillow", "jinja2")
 
 
 def write_review(run_dir: Path, out: Path | None = None) -> Path:
@@ -46,7 +44,7 @@ def render(run_dir: Path) -> str:
     """The page as text."""
     verdict = load_verdict(run_dir)
     metrics = read_table(run_dir, METRICS.name, METRICS_COLUMNS)
-    others = [count_table(run_dir, name) for name in ("manifest", "stamps")]
+    manifest, stamps = (count_table(run_dir, name) for name in ("manifest", "stamps"))
     selection = read_table(run_dir, "selection_function", SELECTION_COLUMNS)
     closure = read_table(run_dir, CLOSURE.name, residuals.COLUMNS)
     plan, plan_note = load_plan(run_dir)
@@ -55,22 +53,26 @@ def render(run_dir: Path) -> str:
         "plan_note": plan_note,
         "provenance": provenance(verdict, plan),
         "settings": settings(plan),
-        "answers": questions.answers(verdict),
+        "answers": questions.answers(verdict, plan),
         "closure": residuals.closure(closure),
         "cost": cost(run_dir, plan, verdict.rows),
-        "libraries": libraries(),
+        "survey_files": origins.survey_files(run_dir),
+        "libraries": origins.task_libraries(run_dir),
         "written": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        **_verdict_words(verdict, read_table(run_dir, "check_results", ("name", "status")).frame),
-        **_sections(run_dir, verdict, metrics, others, selection),
+        **_verdict_words(verdict, plan, read_table(run_dir, "check_results", ("name", "status")).frame),
+        **_sections(verdict, metrics, [manifest, stamps], selection),
+        "gallery": build_gallery(
+            run_dir, metrics, _theta(metrics.frame), stamps, residuals.l2_of(metrics.frame, closure)
+        ),
     }
     return _environment().get_template("review.html.j2").render(page)
 
 
-def _verdict_words(verdict: Verdict, results: Frame) -> dict[str, Any]:
+def _verdict_words(verdict: Verdict, plan: dict[str, Any], results: Frame) -> dict[str, Any]:
     return {
         "reasons": words.sentences(verdict),
         "contradictions": words.contradictions(verdict) + words.disagreements(verdict, results),
-        "next_step": words.next_step(verdict),
+        "next_step": words.next_step(verdict, plan),
         "checks": words.check_rows(verdict),
         "status_words": words.STATUS_WORDS,
         "status_meaning": words.STATUS_MEANING,
@@ -78,31 +80,34 @@ def _verdict_words(verdict: Verdict, results: Frame) -> dict[str, Any]:
 
 
 def _sections(
-    run_dir: Path, verdict: Verdict, metrics: TableRead, others: list[TableRead], selection: TableRead
+    verdict: Verdict, metrics: TableRead, others: list[TableRead], selection: TableRead
 ) -> dict[str, Any]:
     frame = metrics.frame
-    theta = group_values(frame.numbers("theta_e_arcsec"), most_values=6, bins=5)
+    theta = _theta(frame)
     lenses = frame.where(~frame.flags("is_control")) if len(frame) else frame
     fine = group_values(lenses.numbers("theta_e_arcsec"), most_values=15, bins=8)
-    stamps = next(table for table in others if table.name == "stamps")
     return {
         "counts": tallies.counts(metrics, others, verdict.rows),
         "cross": tallies.split_by_theta(frame, theta),
+        "others": tallies.split_by_others(frame),
         "confounding": tallies.confounding(frame, theta) if len(theta) else "",
         "parameters": findings.parameters(frame) if len(frame) else None,
         "magnification": theory.magnification(lenses),
         "physics": findings.against_theta(lenses, fine) if len(frame) else None,
         "completeness": findings.completeness(selection, verdict),
         "psf": findings.psf(frame) if len(frame) else None,
-        "gallery": build_gallery(run_dir, metrics, theta, stamps),
     }
 
 
+def _theta(frame: Frame) -> Groups:
+    return group_values(frame.numbers("theta_e_arcsec"), most_values=6, bins=5)
+
+
 def provenance(verdict: Verdict, plan: dict[str, Any]) -> list[tuple[str, str]]:
-    """What the run was made of: the verdict's other keys, and the plan but for the tier's settings."""
+    """What the run was made of: the verdict's other keys, and the plan but for what stands elsewhere."""
     pairs = [("run_id", verdict.run_id), ("tier", verdict.tier), *words.flatten(verdict.rest)]
     known = dict(pairs)
-    asked = words.flatten({key: value for key, value in plan.items() if not _is_settings(key, value)})
+    asked = words.flatten({k: v for k, v in plan.items() if not _is_settings(k, v) and k != TABLES})
     return pairs + [
         (f"{key} (plan.json)" if key in known else key, value)
         for key, value in asked
@@ -117,20 +122,6 @@ def settings(plan: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _is_settings(key: str, value: Any) -> bool:
     return key == "tier" and isinstance(value, dict)
-
-
-def libraries() -> list[tuple[str, str]]:
-    """Versions of what is installed where this page was written."""
-    return [(name, found) for name in ("python", *LIBRARIES) if (found := _version(name))]
-
-
-def _version(name: str) -> str:
-    if name == "python":
-        return platform.python_version()
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return ""
 
 
 def _environment() -> Environment:

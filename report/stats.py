@@ -61,6 +61,12 @@ def _quantile_groups(values: Floats, known: NDArray[np.bool_], bins: int) -> Gro
     return Groups(labels, tuple(float(f"{np.median(v):.3g}") for v in inside), index, False)
 
 
+def five_sigma(psfdepth: Floats) -> Floats:
+    """The AB magnitude of a point source at 5 sigma; psfdepth in 1/nmgy^2, NaN where it is not positive."""
+    good = psfdepth > 0
+    return np.where(good, 22.5 - 2.5 * np.log10(5 / np.sqrt(np.where(good, psfdepth, 1.0))), np.nan)
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A value with its 95 % interval, and what stands behind it."""

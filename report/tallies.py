@@ -11,12 +11,17 @@ from numpy.typing import NDArray
 from pipeline.schema import SPLITS
 from report.charts import Chart, sky, thousands
 from report.folder import Frame, TableRead
-from report.stats import Groups, cross_table
+from report.stats import Groups, cross_table, five_sigma, group_values
 from report.words import HtmlTable, number, share
 
 WORST_BRICKS = 12
 MISSING = "not given"
 BAD_BRICK = 0.2  # mean share of bad pixels above which a brick's stamps would be cut from a clean sample
+# Beside theta_E, which has a table of its own: column, word, unit
+SPLIT_BY = (
+    ("src_dmag", "dmag", " mag"), ("src_reff_arcsec", "reff", "″"), ("src_e", "e", ""),
+    ("shear", "shear", ""), ("psfsize_r", "psfsize_r", "″"), ("psfdepth_r", "depth r", " mag"),
+)  # fmt: skip
 OUTCOMES = ("every row has its stamp", "many bad pixels", "some rows without a stamp", "no stamp at all")
 
 
@@ -217,6 +222,37 @@ def split_by_theta(frame: Frame, theta: Groups) -> HtmlTable | None:
     caption = "Injections by split and θ_E; in brackets the share of the split"
     header = ("split", *(f"{label}″" for label in theta.labels), "all")
     return HtmlTable(caption, header, (*rows, (*foot, thousands(table.sum()))))
+
+
+def split_by_others(frame: Frame) -> HtmlTable | None:
+    """The same for the quantities of SPLIT_BY, in their values or in four groups of like size."""
+    split, names = splits_of(frame)
+    split = np.where(frame.flags("is_control"), -1, split)
+    rows: list[tuple[str, ...]] = []
+    for column, word, unit in SPLIT_BY:
+        values = frame.numbers(column)
+        values = np.where(split < 0, np.nan, five_sigma(values) if column == "psfdepth_r" else values)
+        if np.isfinite(values).any():
+            groups = group_values(values, most_values=6, bins=4)
+            labels = [f"{word} {label}{unit}" for label in groups.labels]
+            rows.extend(_shares(labels, split, len(names), groups))
+    if not rows:
+        return None
+    caption = "Injections by other quantities and split; in brackets the share of the split"
+    return HtmlTable(caption, ("quantity", *names, "all", "largest gap (points)"), tuple(rows))
+
+
+def _shares(labels: list[str], split: NDArray[np.int64], n: int, groups: Groups) -> list[tuple[str, ...]]:
+    """A row a group: rows of each split and of all; how far the share of a split is from that of all."""
+    table = cross_table(split, n, groups.index, len(groups))
+    shares = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
+    gaps = np.abs(shares - table.sum(axis=0) / table.sum())[table.sum(axis=1) > 0].max(axis=0)
+    totals = (*table.sum(axis=1), table.sum())
+    cells = [
+        [f"{thousands(k)} ({share(k, total)})" for k, total in zip((*line, line.sum()), totals, strict=True)]
+        for line in table.T
+    ]
+    return [(label, *line, f"{100 * gap:.2g}") for label, line, gap in zip(labels, cells, gaps, strict=True)]
 
 
 def confounding(frame: Frame, theta: Groups) -> str:

@@ -57,7 +57,7 @@ class CheckRow:
     """One line of the table of checks.
 
     question: what it asks; units: what n counts; how: (word, explanation) of how it is judged; mend: what to
-    do, in a failed one.
+    do, where it failed or warns.
     """
 
     check: Check
@@ -98,7 +98,7 @@ def _check_row(check: Check) -> CheckRow:
     told = description(check.name)
     statistic, bound, n = (number(value) for value in (check.statistic, check.bound, check.n))
     how = tuple((words, told[field]) for field, words in HOW if field in told)
-    mend = told.get("on failure", "") if check.status == "FAIL" else ""
+    mend = told.get("on failure", "") if check.status in ("FAIL", "WARN") else ""
     return CheckRow(
         check, STATUS_WORDS[check.status], told.get("asks", ""), statistic, bound, n,
         UNITS.get(check.name, ""), how, mend,
@@ -166,14 +166,27 @@ def disagreements(verdict: Verdict, results: Frame) -> list[str]:
     return [f"verdict.json and the table check_results do not agree on {', '.join(differ)}."]
 
 
-def next_step(verdict: Verdict) -> str:
+def next_step(verdict: Verdict, plan: dict[str, Any]) -> str:
     if not verdict.go:
         return "The selection function (phase 4d) is blocked. Mend the causes below and run the tier again."
+    bricks = cut_to(plan)
+    if bricks is not None:
+        return (
+            f"The run was cut to {plural(bricks, 'brick')}: its tables may be used, but its GO does not "
+            f"count for a tier that requires one of {verdict.tier}. Run {verdict.tier} whole."
+        )
     following = {
         "debug": "GO for debug is no GO for train: the pilot tier, with controls, lies between them.",
-        "pilot": "The train tier may start with this same code and configuration.",
+        "pilot": "The train tier may start with this same code and configuration, once debug has its GO too.",
     }
     return following.get(verdict.tier, "The tables may be used, and the selection function computed.")
+
+
+def cut_to(plan: dict[str, Any]) -> int | None:
+    """The bricks that were asked for instead of the tier's; None of a whole tier."""
+    request = plan.get("request")
+    bricks = request.get("n_bricks") if isinstance(request, dict) else None
+    return bricks if isinstance(bricks, int) else None
 
 
 def flatten(record: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:

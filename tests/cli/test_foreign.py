@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib.resources import files
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cli.foreign import brought_in
 from cli.validate import judge_folder
 from pipeline.errors import InputError
 
@@ -87,3 +91,128 @@ def test_a_column_of_the_wrong_type_is_named(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "metrics" / "part-0.parquet")
     with pytest.raises(InputError, match="column theta_e_arcsec: .*wide"):
         judge_folder(tmp_path, None)
+
+
+def small(**changes: Any) -> pa.Table:
+    """The first 200 rows, with other columns; None takes a column away."""
+    table = pa.table(printed()).slice(0, 200)
+    for name, values in changes.items():
+        table = table.drop_columns([name]) if name in table.column_names else table
+        table = table if values is None else table.append_column(name, values)
+    return table
+
+
+def write(folder: Path, *tables: pa.Table) -> Path:
+    (folder / "metrics").mkdir(exist_ok=True)
+    for number, table in enumerate(tables):
+        pq.write_table(table, folder / "metrics" / f"part-{number}.parquet")
+    return folder / "metrics" / f"part-{len(tables) - 1}.parquet"
+
+
+def texts(*values: str | None) -> pa.Array:
+    return pa.array([*values, *["train"] * (200 - len(values))], pa.string())
+
+
+@pytest.mark.parametrize("split", [pa.nulls(200), texts(*[None] * 200), texts(None, "val")])
+def test_rows_without_a_split_are_judged_with_the_others(tmp_path: Path, split: pa.Array) -> None:
+    write(tmp_path, small(region_split=split))
+    with brought_in(tmp_path, "debug") as found:
+        parts = list(found.folder.rglob("*.parquet"))
+        assert sum(len(pq.ParquetFile(part).read()) for part in parts) == found.rows == 200
+        assert any(part.parent.name == "region_split=all" for part in parts)
+
+
+@pytest.mark.parametrize("up", [1, 4, 12])
+def test_a_split_cannot_lead_out_of_the_folder(tmp_path: Path, up: int) -> None:
+    target = tmp_path / "outside"
+    write(tmp_path, small(region_split=texts("train", "/" + "../" * up + str(target).lstrip("/"))))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=r"part-0.parquet: row 2, column region_split: .*use 1 to 64 lower"):
+        judge_folder(tmp_path, None)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_tier_of_the_users_own_is_taken_by_its_name(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    text = (files("pipeline") / "tiers" / "debug.toml").read_text().replace('name = "debug"', 'name = "mine"')
+    mine.write_text(text)
+    write(tmp_path, small())
+    assert judge_folder(tmp_path, str(mine))["verdict"] == "NO-GO"
+
+
+def test_parts_of_differing_types_and_columns_are_one_table(tmp_path: Path) -> None:
+    whole_numbers = small(region_id=pa.array(["3"] * 200), arc_snr=None, theta_e_arcsec=pa.array([1] * 200))
+    write(tmp_path, small(), whole_numbers)
+    judged = judge_folder(tmp_path, None)
+    assert (judged["verdict"], judged["rows"]) == ("NO-GO", 400)
+
+
+def spoiled(**changes: Any) -> Callable[[Path], Path]:
+    """Writes a good part and one with these columns."""
+    return lambda folder: write(folder, small(), small(**changes))
+
+
+def twice(column: str) -> pa.Table:
+    return small().append_column(column, pa.array([0.0] * 200))
+
+
+NO_PLACE = "column ra: no number, and no column host_id"
+DAMAGED: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "no byte": (lambda f: write(f, small(), small()).write_bytes(b""), "part-1.parquet: not readable"),
+    "text": (lambda f: write(f, small(), small()).write_text("PAR1 or not"), "part-1.parquet: not readable"),
+    "footer cut off": (lambda f: shorten(write(f, small()), -9), "part-0.parquet: not readable"),
+    "pages overwritten": (lambda f: overwrite(write(f, small())), "part-0.parquet: not readable"),
+    "no row": (lambda f: write(f, small().slice(0, 0)), "metrics: holds no rows"),
+    "no place": (spoiled(ra=pa.array([1.0, 2.0, None] + [3.0] * 197)), f"row 3, {NO_PLACE}"),
+    "place NaN": (spoiled(ra=pa.array([np.nan] * 200)), f"row 1, {NO_PLACE}"),
+    "place NULL": (spoiled(ra=pa.nulls(200)), f"row 1, {NO_PLACE}"),
+    "place as text": (spoiled(ra=texts("1.5")), "row 2, column ra: .*'train'.*as double"),
+    "nested": (spoiled(shear=pa.array([[1.0]] * 200)), "part-1.parquet: column shear: .*list"),
+    "nested split": (spoiled(region_split=pa.array([{"a": 1}] * 200)), "column region_split"),
+    "huge text": (spoiled(src_e=texts("9" * 3_000_000 + "x")), "row 1, column src_e"),
+    "huge split": (spoiled(region_split=texts("a" * 3_000_000)), "row 1, column region_split"),
+    "split of bytes": (spoiled(region_split=pa.array([b"\xff"] * 200)), "column region_split"),
+    "flag as text": (spoiled(is_control=texts("no")), "row 1, column is_control: .*bool"),
+    "half a number": (spoiled(region_id=pa.array([1.0] * 199 + [0.5])), "row 200, column region_id"),
+    "a column twice": (lambda f: write(f, twice("dec")), "part-0.parquet: not readable"),
+    "a column less": (spoiled(dec=None), "part-1.parquet: column dec is missing"),
+}  # fmt: skip
+
+
+def shorten(path: Path, end: int) -> None:
+    path.write_bytes(path.read_bytes()[:end])
+
+
+def overwrite(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[:4] + b"\xff" * (len(data) // 2) + data[4 + len(data) // 2 :])
+
+
+@pytest.mark.parametrize(("harm", "said"), DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_folder_is_named_in_one_line(
+    tmp_path: Path, harm: Callable[[Path], Any], said: str
+) -> None:
+    harm(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=said) as caught:
+        judge_folder(tmp_path, None)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_nan_everywhere_and_no_magnification_is_no_go(tmp_path: Path) -> None:
+    numbers = [n for n, v in printed().items() if v.dtype == float and n not in ("ra", "dec")]
+    unknown = dict.fromkeys(numbers, pa.array([np.nan] * 200))
+    write(tmp_path, small(**{**unknown, "magnification": None}))
+    judged = judge_folder(tmp_path, None)
+    assert judged["verdict"] == "NO-GO"
+    assert not [check for check in judged["checks"] if check["status"] == "PASS" and check["n"]], judged
+
+
+def test_what_a_writer_hides_is_no_part(tmp_path: Path) -> None:
+    write(tmp_path, small())
+    (tmp_path / "metrics" / "_temporary").mkdir()
+    (tmp_path / "metrics" / "_temporary" / "part-9.parquet").write_bytes(b"half")
+    (tmp_path / "metrics" / ".part-9.parquet").write_bytes(b"half")
+    assert judge_folder(tmp_path, None)["rows"] == 200

@@ -224,6 +224,7 @@ def test_a_chunk_publishes_its_parts_and_again_changes_nothing(chunk_run):
     stamps = request.layout.partition(STAMPS.name, "val").part(0)
     receipt = get_json(store, request.layout.receipt("inject", chunk.chunk_id))
     assert receipt["quarantined"] == {"missing_band": chunk.rows // 2}
+    assert receipt["libraries"]["numpy"] == np.__version__
     assert receipt["parts"]["stamps"] == {
         "key": stamps, "sha256": hashlib.sha256(files[stamps]).hexdigest()
     }  # fmt: skip

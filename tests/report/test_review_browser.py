@@ -102,7 +102,7 @@ def test_every_picture_loads(browser: Browser, pages: dict[str, Path]) -> None:
     opened.ask("document.querySelectorAll('img').forEach(i => i.loading = 'eager')")
     opened.page.wait_for_function("[...document.images].every(i => i.complete)")
     sizes = opened.ask("[...document.images].map(i => [i.naturalWidth, i.naturalHeight, i.alt.length])")
-    assert len(sizes) == 63
+    assert len(sizes) == 72
     assert all(width == height == 64 and alt > 10 for width, height, alt in sizes)
     opened.page.close()
 
@@ -151,4 +151,28 @@ def test_a_malicious_message_does_nothing(browser: Browser, fresh_run: Any, set_
     assert opened.complaints == []
     assert len([url for url in opened.requests if not url.startswith("data:")]) == 1
     assert opened.page.get_by_text("<script>alert(1)</script>").first.is_visible()
+    opened.page.close()
+
+
+def test_every_section_can_be_reached_from_a_wide_page_at_once(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    opened = Opened(browser, pages["GO"], (1200, 900))
+    assert opened.ask("(e => e.scrollWidth - e.clientWidth)(document.querySelector('nav ul'))") <= 0
+    opened.page.close()
+
+
+def test_keys_leave_room_for_their_values_on_a_phone(browser: Browser, pages: dict[str, Path]) -> None:
+    opened = Opened(browser, pages["GO"], PHONE)
+    widths = opened.ask("[...document.querySelectorAll('.made td')].map(e => e.clientWidth)")
+    assert min(width for width in widths if width) > 100  # those in a closed part have none
+    opened.page.close()
+
+
+def test_units_stand_beside_their_number_on_a_phone(browser: Browser, pages: dict[str, Path]) -> None:
+    opened = Opened(browser, pages["GO"], PHONE)
+    heights = opened.ask(
+        "[...document.querySelectorAll('.checks td.num')].map(e => e.getBoundingClientRect().height)"
+    )
+    assert max(heights) < 1.5 * min(heights)
     opened.page.close()

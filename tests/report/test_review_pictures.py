@@ -16,7 +16,7 @@ from pipeline.errors import InputError
 from report import hero_image
 from report.cards import build_gallery, ring_of
 from report.folder import Frame, count_table, read_table
-from report.gallery import choose, index_stamps, read_pairs
+from report.gallery import WORST, Pick, choose, index_stamps, read_pairs
 from report.hero import COLUMNS
 from report.pictures import colours, difference, png
 from report.stats import group_values
@@ -64,18 +64,51 @@ def test_a_faint_difference_is_brightened_and_the_gain_told() -> None:
     assert picture[16 - 1 - 8, 8].max() == 0
 
 
-def test_brightest_median_and_faintest_detected_are_chosen(go_run: Path) -> None:
-    metrics = read_table(go_run, "metrics", COLUMNS).frame
+def picked(run: Path, l2: np.ndarray) -> tuple[Frame, list[Pick], np.ndarray]:
+    """The metrics, what is chosen of them, and each row's group of theta_E."""
+    metrics = read_table(run, "metrics", COLUMNS).frame
     theta = group_values(metrics.numbers("theta_e_arcsec"))
-    picks = choose(metrics, theta, index_stamps(go_run))
+    return metrics, choose(metrics, theta, index_stamps(run), l2), theta.index
+
+
+def test_both_ends_the_median_and_the_faintest_detected_are_chosen(go_run: Path) -> None:
+    metrics, picks, groups = picked(go_run, np.full(288, np.nan))
     snr = metrics.numbers("arc_snr")
     for group in range(3):
-        own = np.sort(snr[theta.rows(group) & np.isfinite(snr)])
+        own = np.sort(snr[(groups == group) & np.isfinite(snr)])
         by_role = {p.role: snr[p.metrics_row] for p in picks if p.group == group}
         assert by_role["brightest"] == own[-1]
         assert by_role["median"] == own[len(own) // 2]
         assert by_role["faintest detected"] == own[own >= 5][0]
+        assert by_role["faintest"] == own[0] < 5
+        assert WORST not in by_role
     assert len({p.metrics_row for p in picks}) == len(picks)
+
+
+def test_the_worst_by_closure_is_the_first_card_and_gives_its_deviation(go_run: Path) -> None:
+    l2 = np.full(288, np.nan)
+    metrics, *_ = picked(go_run, l2)
+    good = np.flatnonzero(~metrics.flags("is_control") & np.isfinite(metrics.numbers("arc_snr")))
+    l2[good[:9]] = 1e-4, 2e-4, 3e-4, 0.271, 0.312, 0.293, 1e-4, 2e-4, 3e-4
+    l2[np.flatnonzero(~np.isfinite(metrics.numbers("arc_snr")))] = 9.0  # no stamp to be shown
+    _, picks, groups = picked(go_run, l2)
+    worst = [p.metrics_row for p in picks if p.role == WORST]
+    assert sorted(worst) == good[3:6].tolist()
+    assert sorted(groups[worst]) == [0, 1, 2]
+    table = read_table(go_run, "metrics", COLUMNS)
+    theta = group_values(table.frame.numbers("theta_e_arcsec"))
+    gallery = build_gallery(go_run, table, theta, count_table(go_run, "stamps"), l2)
+    first = [dict(shelf.cards[0].facts)["closure"] for shelf in gallery.shelves[:3]]
+    assert sorted(first) == ["0.271", "0.293", "0.312"]
+    assert gallery.notes == ()
+
+
+def test_a_gallery_of_some_files_says_so(go_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("report.gallery.MOST_FILES", 2)
+    table = read_table(go_run, "metrics", COLUMNS)
+    theta = group_values(table.frame.numbers("theta_e_arcsec"))
+    gallery = build_gallery(go_run, table, theta, count_table(go_run, "stamps"), np.full(288, np.nan))
+    assert gallery.notes[0].startswith("Stamps were looked for in 2 of 3 files")
 
 
 def test_the_stamps_read_are_those_of_the_rows_chosen(go_run: Path) -> None:
@@ -111,7 +144,9 @@ def test_stamps_of_a_wrong_size_are_stated(fresh_run: Callable[..., Path]) -> No
         pq.write_table(table.set_column(at, "n_pix", column), part)
     metrics = read_table(run, "metrics", COLUMNS)
     theta = group_values(metrics.frame.numbers("theta_e_arcsec"))
-    gallery = build_gallery(run, metrics, theta, count_table(run, "stamps"))
+    gallery = build_gallery(
+        run, metrics, theta, count_table(run, "stamps"), np.full(len(metrics.frame), np.nan)
+    )
     assert gallery.shelves == ()
     assert gallery.notes[0].startswith("The stamps cannot be shown:")
 

@@ -13,8 +13,8 @@ import pytest
 from pipeline.cost import estimate
 from report import write_measured, write_review
 from report.cost import cost
-from report.findings import five_sigma
 from report.folder import Frame
+from report.stats import five_sigma
 from report.tallies import OUTCOMES, counts
 from report.theory import magnification, point_source
 from report.words import UNITS
