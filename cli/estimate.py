@@ -9,6 +9,8 @@ import click
 
 from cli import exits, output, request
 
+_UNITS = (("GB", 1e9), ("MB", 1e6))
+
 
 @click.command()
 @click.argument("tier")
@@ -55,7 +57,10 @@ def _print(told: dict[str, Any]) -> None:
     print(f"  {'vCPU hours':<20} {told['task_hours']:>12,.2f}")
     print(f"  {'hours':<20} {told['hours']:>12,.2f}")
     for table, size in told["bytes"].items():
-        print(f"  {'GB of ' + table:<20} {size / 1e9:>12,.2f}")
+        unit, least = next(entry for entry in _UNITS if size >= entry[1] or entry is _UNITS[-1])
+        print(f"  {unit + ' of ' + table:<20} {size / least:>12,.2f}")
     for line, dollars in told["dollars"].items():
         print(f"  {'$ ' + line:<20} {dollars:>12,.2f}")
     print(f"  {'$ in all':<20} {told['dollars_total']:>12,.2f}")
+    kept = f"{told['dollars_a_month']:>12,.2f}  (the tables; not the cached bricks)"
+    print(f"  {'$ a month to keep it':<20} {kept}")

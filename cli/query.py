@@ -19,7 +19,8 @@ from pipeline.errors import InputError
 @workspaces.option
 @output.json_option
 def query(run: str, sql: str, workspace: Path, as_json: bool) -> int:
-    """Athena SQL over the tables of RUN: manifest, metrics, stamps, check_results, selection_function."""
+    """Athena SQL over the tables of RUN: manifest, metrics, stamps, closure, check_results,
+    selection_function."""
     from local_cloud.athena_engine import Engine, FolderCatalogue, QueryError
 
     engine = Engine(FolderCatalogue(Workspace(workspace).run_dir(run)))

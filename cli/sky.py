@@ -13,7 +13,11 @@ from cli import defaults, exits, output
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--bricks", required=True, type=click.IntRange(min=1), help="How many.")
 @click.option(
-    "--brick-pixels", type=int, default=defaults.BRICK_PIXELS, show_default=True, help="The survey's is 3600."
+    "--brick-pixels",
+    type=int,
+    default=defaults.BRICK_PIXELS,
+    show_default=True,
+    help="Side of a brick, 400 to 3600, which is the survey's.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=defaults.SKY_SEED, show_default=True)
 @click.option(

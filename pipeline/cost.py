@@ -25,6 +25,7 @@ TASK_GB = 4.0
 CONCURRENCY = 100  # infra/settings.py: inject_concurrency
 TRANSITION = 0.025 / 1000  # Step Functions, STANDARD
 S3_GET, S3_PUT = 0.0004 / 1000, 0.005 / 1000
+S3_GB_MONTH = 0.023  # Standard
 ATHENA_TB = 5.0
 LOG_GB = 0.50
 ENDPOINT_HOUR = 0.01  # one interface endpoint in one zone: three of them in two zones
@@ -43,13 +44,20 @@ class Estimate:
     hours: float
     dollars: dict[str, float]
 
+    @property
+    def dollars_a_month(self) -> float:
+        """Of keeping the tables; the cached bricks are shared by all runs and not counted."""
+        return sum(self.bytes.values()) / 1e9 * S3_GB_MONTH
+
     def as_json(self) -> dict[str, object]:
+        lines = {name: round(value, 2) for name, value in self.dollars.items()}
         return {
             "bytes": self.bytes,
             "task_hours": round(self.task_hours, 2),
             "hours": round(self.hours, 2),
-            "dollars": {name: round(value, 2) for name, value in self.dollars.items()},
-            "dollars_total": round(sum(self.dollars.values()), 2),
+            "dollars": lines,
+            "dollars_total": round(sum(lines.values()), 2),
+            "dollars_a_month": round(self.dollars_a_month, 2),
         }
 
 

@@ -65,3 +65,16 @@ def test_every_column_has_a_meaning_and_every_measured_quantity_a_unit_in_its_na
 
 def test_the_tiers_there_are_stand_in_the_readme():
     assert all(f"`{name}`" in README for name in tier_names())
+
+
+def test_the_library_page_runs_as_printed():
+    """All but the part that reads a run, which tests/training covers."""
+    blocks = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "library.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    ran = [block for block in blocks if "load_batches" not in block]
+    assert len(ran) == 3
+    for block in ran:
+        names: dict = {}
+        exec(block, names)  # noqa: S102 (our own page)
+        assert names.keys() & {"arc", "batch", "mu"}
