@@ -13,9 +13,9 @@ from physics.convolve import buffers, image, modes_of, place_image, set_transfer
 from physics.deposit import root_grid
 from physics.geometry import PADS, geometry
 from physics.gridding import DENSITY_FLOOR, density
-from physics.plane import integrate_plane
+from physics.plane import integrate
 from physics.quadtree import Job, scratch
-from physics.rays import prepare
+from physics.rays import desk, prepare
 from tests.physics.systems import PIXEL, columns, random_systems
 
 REPEATS = 5
@@ -26,22 +26,20 @@ _SOURCE = ("r_eff", "n_sersic", "src_q", "src_phi", "src_x", "src_y")
 
 
 @numba.njit
-def _prepare_all(lenses, sources, constants):  # type: ignore[no-untyped-def]
-    series = np.empty((2, constants.nodes.size))
+def _prepare_all(lenses, sources, desk, pixel_scale):  # type: ignore[no-untyped-def]
     total = 0.0
     for row in range(len(lenses)):
-        total += prepare(lenses[row], sources[row], constants.nodes, constants.matrix, series).numbers.tx
+        total += prepare(lenses[row], sources[row], desk, pixel_scale).numbers.tx
     return total
 
 
 @numba.njit
-def _integrate_all(lenses, sources, centers, constants, work, roots, buf):  # type: ignore[no-untyped-def]
-    series = np.empty((2, constants.nodes.size))
+def _integrate_all(lenses, sources, centers, constants, desk, work, roots, buf):  # type: ignore[no-untyped-def]
     total = 0.0
     for row in range(len(lenses)):
-        rays = prepare(lenses[row], sources[row], constants.nodes, constants.matrix, series)
+        rays = prepare(lenses[row], sources[row], desk, constants.numbers.pixel_scale)
         job = Job(rays, constants.tables, work, buf.grid, constants.numbers.stride, TOLERANCE)
-        plane = integrate_plane(job, roots, lenses[row], sources[row], centers[row], constants.numbers)
+        plane = integrate(job, roots, lenses[row], sources[row], centers[row], constants.numbers)
         total += plane[0]
     return total
 
@@ -53,10 +51,10 @@ def _spectrum_all(n, buf, plan, modes):  # type: ignore[no-untyped-def]
 
 
 @numba.njit
-def _image_all(n, buf, plan, modes, out, sums):  # type: ignore[no-untyped-def]
+def _image_all(n, buf, plan, modes, out):  # type: ignore[no-untyped-def]
     for _ in range(n):
         image(buf, plan, buf.transfer[0], modes, modes)
-        place_image(buf, plan, out, _ONE, sums)
+        place_image(buf, plan, out, 0, 64, _ONE)
 
 
 @numba.njit
@@ -88,11 +86,11 @@ def stages(count: int, seed: int) -> dict[str, float]:
     unit = 2 * np.pi / (g.period * PIXEL) * scale
     modes = modes_of(plan, psf.cutoff_of_peak("moffat", BETA, PSF_LOST) / unit)
     work, roots = scratch(), root_grid(g.n_root, g.stride)
-    ready = _microseconds(count, _prepare_all, lenses, sources, constants)
+    ready = _microseconds(count, _prepare_all, lenses, sources, desk(), PIXEL)
     plane = _microseconds(
-        count, _integrate_all, lenses, sources, np.zeros((count, 2)), constants, work, roots, buf
+        count, _integrate_all, lenses, sources, np.zeros((count, 2)), constants, desk(), work, roots, buf
     )
-    out = np.zeros((64, 64), np.float32)
+    out = np.zeros(64 * 64, np.float32)
     return {
         "prepare": ready,
         "integrate": plane - ready,
@@ -100,7 +98,5 @@ def stages(count: int, seed: int) -> dict[str, float]:
         "transfer (a band)": _microseconds(
             count, _transfer_all, count, buf, plan, rates, weights, np.float32(unit), modes
         ),
-        "image (a band)": _microseconds(
-            count, _image_all, count, buf, plan, modes, out, np.zeros(64, np.float32)
-        ),
+        "image (a band)": _microseconds(count, _image_all, count, buf, plan, modes, out),
     }

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from physics._jit import Array, allocating
+from physics._jit import Array, exact
 from physics._memory import memory
 from physics.convolve import (
     Buffers,
@@ -20,14 +20,14 @@ from physics.convolve import (
 )
 from physics.deposit import RootGrid, Tables, tables
 from physics.geometry import Geometry
-from physics.plane import Sizes, integrate_plane
+from physics.plane import Sizes, integrate
 from physics.psf import cutoff_of_peak, fourier_gaussians
 from physics.quadtree import Job, Scratch
-from physics.rays import fit_matrix, prepare
+from physics.rays import Desk, prepare
 
 F32 = np.float32
 #: Integration error allowed per cell, in units of the source's flux.
-TOLERANCE = 2e-5
+TOLERANCE = 8e-5
 #: Frequencies that hold less than this of a star's peak, in all, are left out.
 PSF_LOST = 1e-4
 
@@ -38,15 +38,13 @@ class Constants(NamedTuple):
     numbers: Sizes
     plan: Plan
     tables: Tables
-    nodes: Array
-    matrix: Array
 
 
 @lru_cache(maxsize=32)
 def row_constants(g: Geometry, pixel_scale: float) -> Constants:
     """Tables for stamps of this geometry with pixels of pixel_scale arcsec."""
     numbers = Sizes(g.n_pix, pixel_scale, g.steps, g.n_root, g.stride, g.period, g.first_root)
-    return Constants(numbers, plan(g), tables(g.steps), *fit_matrix())
+    return Constants(numbers, plan(g), tables(g.steps))
 
 
 def render_rows(
@@ -72,10 +70,11 @@ def render_rows(
     """
     rates, weights = (values.astype(np.float32) for values in fourier_gaussians(kind, beta))
     cutoff = cutoff_of_peak(kind, beta, left_out * PSF_LOST)
+    bands = fluxes.shape[1]
     _render_rows(
         rows, lenses, sources, frame_centers(centers, g, constants), fluxes, scales, wrapped, rates, weights,
-        cutoff, constants, tolerances, *memory(g, fluxes.shape[1], rates.size), out, magnification,
-        flux_in_stamp,
+        cutoff, constants, tolerances, *memory(g, bands, rates.size), np.full(bands, -1.0),
+        np.zeros(bands, np.int64), out.reshape(-1), magnification, flux_in_stamp,
     )  # fmt: skip
 
 
@@ -84,27 +83,25 @@ def frame_centers(centers: Array, g: Geometry, constants: Constants) -> Array:
     return centers - g.middle * constants.numbers.pixel_scale
 
 
-@allocating
+@exact
 def _render_rows(
     rows: Array, lenses: Array, sources: Array, centers: Array, fluxes: Array, scales: Array, wrapped: Array,
-    rates: Array, weights: Array, cutoff: float, constants: Constants, tolerances: Array, work: Scratch,
-    roots: RootGrid, buf: Buffers, out: Array, magnification: Array, flux_in_stamp: Array,
+    rates: Array, weights: Array, cutoff: float, constants: Constants, tolerances: Array, desk: Desk,
+    work: Scratch, roots: RootGrid, buf: Buffers, known: Array, modes: Array, out: Array,
+    magnification: Array, flux_in_stamp: Array,
 ) -> None:  # fmt: skip
-    """Rays, deposit, spectrum, and an image a band, row by row; error bounds: render.py. A PSF that is
-    that of the row before keeps its transfer.
+    """Rays, deposit, spectrum, and an image a band, row by row, into `out`, flat; error bounds: render.py. A
+    PSF that is that of the row before keeps its transfer; known, modes: scale and modes of each band's.
     """
-    numbers = constants.numbers
-    series = np.empty((2, constants.nodes.size))
-    known = np.full(fluxes.shape[1], -1.0)
-    modes = np.zeros(fluxes.shape[1], np.int64)
-    sums = np.empty(numbers.n_pix, np.float32)
+    numbers, n_pix = constants.numbers, constants.numbers.n_pix
     step = 2.0 * math.pi / (numbers.period * numbers.pixel_scale)
     for row in rows:
         lens, source = lenses[row], sources[row]
-        rays = prepare(lens, source, constants.nodes, constants.matrix, series)
+        rays = prepare(lens, source, desk, numbers.pixel_scale)
         job = Job(rays, constants.tables, work, buf.grid, numbers.stride, tolerances[row])
-        total, gain = integrate_plane(job, roots, lens, source, centers[row], numbers)
+        total, gain = integrate(job, roots, lens, source, centers[row], numbers)
         magnification[row] = total
+        most = 0
         for band in range(fluxes.shape[1]):
             scale = scales[row, band]
             if scale != known[band]:
@@ -115,10 +112,11 @@ def _render_rows(
                     buf, constants.plan, buf.transfer[band], rates, weights, F32(unit),
                     F32(wrapped[row, band]), modes[band],
                 )  # fmt: skip
-        most = modes.max()
+            most = max(most, modes[band])
         spectrum(buf, constants.plan, most)
         for band in range(fluxes.shape[1]):
             image(buf, constants.plan, buf.transfer[band], most, modes[band])
             flux = F32(gain * fluxes[row, band])
-            stamp = gain * place_image(buf, constants.plan, out[row, band], flux, sums)
+            at = (row * fluxes.shape[1] + band) * n_pix * n_pix
+            stamp = gain * place_image(buf, constants.plan, out, at, n_pix, flux)
             flux_in_stamp[row, band] = stamp / total

@@ -277,14 +277,14 @@ def transpose_block(typing_context, src, src_at, src_stride, dst, dst_at, dst_st
 
 
 def deposit_loop(rule: int, window: int) -> Any:
-    """An intrinsic f(grid, base, stride, rows, wx, wy, samples, at, sample_stride, scale).
+    """An intrinsic f(grid, base, stride, rows, wy, wx, samples, at, sample_stride, scale).
 
-    grid[base + a stride + b] += scale sum_ij rows[wx + i][a] rows[wy + j][b] samples[at + (j rule + i)
-    sample_stride] for a, b < window, i, j < rule. wx and wy count rows of `window` floats.
+    grid[base + a stride + b] += scale sum_ij rows[wy + j][a] rows[wx + i][b] samples[at + (j rule + i)
+    sample_stride] for a, b < window, i, j < rule. wy and wx count rows of `window` floats.
     """
 
     @intrinsic
-    def deposit(typing_context, grid, base, stride, rows, wx, wy, samples, at, sample_stride, scale):  # type: ignore[no-untyped-def]
+    def deposit(typing_context, grid, base, stride, rows, wy, wx, samples, at, sample_stride, scale):  # type: ignore[no-untyped-def]
         whole = types.int64
         signature = types.void(
             _ARRAY, whole, whole, _ARRAY, whole, whole, _ARRAY, whole, whole, types.float32
@@ -293,23 +293,23 @@ def deposit_loop(rule: int, window: int) -> Any:
         def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
             target, table, values = (_Memory(context, builder, sig.args[k], args[k]) for k in (0, 3, 6))
             size = ir.Constant(_I64, window)
-            row_x, row_y = builder.mul(args[4], size), builder.mul(args[5], size)
+            row_y, row_x = builder.mul(args[4], size), builder.mul(args[5], size)
             scale_vector = splat(builder, args[9], window)
-            along_y = [table.load(_index(builder, row_y, size, j), window) for j in range(rule)]
+            along_x = [table.load(_index(builder, row_x, size, i), window) for i in range(rule)]
             mixes = []
-            for i in range(rule):
-                mix = along_y[0].constant(0.0)
-                for j in range(rule):
+            for j in range(rule):
+                mix = along_x[0].constant(0.0)
+                for i in range(rule):
                     sample = values.splat(_index(builder, args[7], args[8], j * rule + i), window)
-                    mix = mix + sample * along_y[j]
+                    mix = mix + sample * along_x[i]
                 mixes.append(mix * scale_vector)
             one = ir.Constant(_I64, 1)
             for a in range(window):
                 place = _index(builder, args[1], args[2], a)
                 line = target.load(place, window)
-                for i in range(rule):
-                    weight = table.splat(_index(builder, _index(builder, row_x, size, i), one, a), window)
-                    line = line + weight * mixes[i]
+                for j in range(rule):
+                    weight = table.splat(_index(builder, _index(builder, row_y, size, j), one, a), window)
+                    line = line + weight * mixes[j]
                 target.store(place, line)
             return context.get_dummy_value()
 

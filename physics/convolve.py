@@ -8,8 +8,8 @@ cos(k (X - g)) = cos kX cos kg + sin kX sin kg: four real matrices of coefficien
 (series.py); those above the stamp's Nyquist frequency alias, as they do in a camera, with no code of their
 own. H is a sum of Gaussians (psf.py), each u(kx) h(kx) times u(ky) h(ky): a product of two thin matrices.
 
-Matrices are float32 and flat. The coefficients of one ky lie in a row of `pair_row`: [cos in x | sin in x];
-the rows of cos in y come first, those of sin in y `Plan.part` later.
+Matrices are float32 and flat. The coefficients of one kx lie in a row of `pair_row`: [cos in y | sin in y];
+the rows of cos in x come first, those of sin in x `Plan.part` later.
 """
 
 from functools import lru_cache
@@ -49,9 +49,9 @@ class Plan(NamedTuple):
 class Buffers(NamedTuple):
     """Working memory, see `_memory`.
 
-    field: the deposit grid [x, y] between rows of zeros; grid: the part that holds deposits.
-    coefficients: those of the grid. passed, values, work: scratch. factors: `set_transfer`'s.
-    transfer: u u H [band, ky, kx].
+    field: the deposit grid [y, x] between rows of zeros; grid: the part that holds deposits.
+    coefficients: those of the grid. passed, values, work, sums: scratch. factors: `set_transfer`'s.
+    transfer: u u H [band, kx, ky], symmetric.
     """
 
     field: Array
@@ -60,6 +60,7 @@ class Buffers(NamedTuple):
     passed: Array
     values: Array
     work: Array
+    sums: Array
     factors: Array
     transfer: Array
 
@@ -113,7 +114,7 @@ def buffers(g: Geometry, p: Plan, bands: int, terms: int) -> Buffers:
     lanes = whole(p.most, LANES)
     return Buffers(
         field, field[edge : edge + g.n_used * g.stride], _aligned(2 * p.part), _aligned(2 * side * side),
-        _aligned(side * side), _aligned(side * side), _aligned(2 * terms * lanes),
+        _aligned(side * side), _aligned(side * side), _aligned(g.n_pix), _aligned(2 * terms * lanes),
         _aligned(bands * p.most * lanes).reshape(bands, p.most * lanes),
     )  # fmt: skip
 
@@ -153,7 +154,7 @@ def set_transfer(
     wrapped: Real,
     modes: int,
 ) -> None:
-    """transfer [ky, kx] = u(kx) u(ky) H below `modes`; rows of whole vectors.
+    """transfer [kx, ky] = u(kx) u(ky) H below `modes`; rows of whole vectors.
 
     H = sum_i weights[i] exp(-rates[i] unit^2 (mx^2 + my^2)) (psf.fourier_gaussians), error 4e-6 of H(0, 0);
     wrapped: the part to take off there.
@@ -180,14 +181,14 @@ _times_rows = across(_times, 1, 2, 2)
 
 @vectorised
 def image(buf: Buffers, p: Plan, transfer: Array, of_modes: int, modes: int) -> None:
-    """Unit-flux image, in buf.passed: see `synthesise`.
+    """Unit-flux image, in buf.values: see `synthesise`.
 
     of_modes: frequencies of the coefficients, modes: those of transfer, not more.
     """
     h_row, src_row, row = whole(modes, LANES), pair_row(of_modes), pair_row(modes)
     src, dst, part = buf.coefficients, buf.passed, modes * row
-    for ky in range(modes):
-        h, at, to = ky * h_row, ky * src_row, ky * row
+    for kx in range(modes):
+        h, at, to = kx * h_row, kx * src_row, kx * row
         _times_rows(transfer, (h,), src, (at, p.part + at), dst, (to, part + to), NO_NUMBERS, h_row)
         at, to = at + of_modes, to + modes
         _times_rows(transfer, (h,), src, (at, p.part + at), dst, (to, part + to), NO_NUMBERS, h_row)
@@ -196,16 +197,15 @@ def image(buf: Buffers, p: Plan, transfer: Array, of_modes: int, modes: int) -> 
 
 @formula
 def image_row(p: Plan) -> int:
-    """Row length of the image that `synthesise` leaves in buf.passed."""
+    """Row length of the image that `synthesise` leaves in buf.values."""
     row: int = whole(p.n_even, LANES) + LANES
     return row
 
 
 @vectorised
 def synthesise(buf: Buffers, p: Plan, modes: int) -> None:
-    """Unit-flux image [Y, X], rows of `image_row`, from filtered coefficients in parts of modes x pair_row.
-
-    Both are in buf.passed.
+    """Unit-flux image [Y, X], rows of `image_row`, in buf.values, from filtered coefficients in parts of
+    modes x pair_row, in buf.passed.
     """
     n, row, wide, out_row = p.n_even, pair_row(modes), whole(p.n_even, LANES), image_row(p)
     c, turned, part = buf.passed, buf.values, whole(modes, LANES) * out_row
@@ -213,24 +213,35 @@ def synthesise(buf: Buffers, p: Plan, modes: int) -> None:
     _transpose(turned, 0, row, c, 0, out_row, wide, modes)
     _transpose(turned, modes, row, c, part, out_row, wide, modes)
     inverse(p.pixels, c, part, out_row, wide, modes, buf.work, turned, n)
-    _transpose(turned, 0, out_row, c, 0, out_row, wide, wide)
+
+
+def _product(a: list[Vector], _: list[Vector], numbers: list[Vector]) -> tuple[Vector, ...]:
+    return (a[0] * numbers[0],)
+
+
+def _sum(a: list[Vector], b: list[Vector], _: list[Vector]) -> tuple[Vector, ...]:
+    return (a[0] + b[0],)
+
+
+_scale_row = across(_product, 1, 1, 1)
+_add_row = across(_sum, 1, 1, 1)
 
 
 @vectorised
-def place_image(buf: Buffers, p: Plan, stamp: Array, flux: Real, sums: Array) -> Real:
-    """stamp = flux x the image of `synthesise`; returns that image's sum over the stamp.
-
-    sums: scratch of n_pix.
+def place_image(buf: Buffers, p: Plan, stamps: Array, at: int, n_pix: int, flux: Real) -> Real:
+    """The stamp that begins at stamps[at], flat, = flux x the image of `synthesise`; returns that image's sum
+    over it.
     """
-    row = image_row(p)
+    image, sums, row, most = buf.values, buf.sums, image_row(p), n_pix // LANES * LANES
     sums[:] = F32(0.0)
-    for j in range(stamp.shape[0]):
-        line = buf.passed[j * row : (j + 1) * row]
-        for i in range(stamp.shape[1]):
-            sums[i] += line[i]
-        for i in range(stamp.shape[1]):
-            stamp[j, i] = flux * line[i]
+    for j in range(n_pix):
+        line, place = j * row, at + j * n_pix
+        _scale_row(image, (line,), image, (line,), stamps, (place,), (flux, flux), most)
+        _add_row(image, (line,), sums, (0,), sums, (0,), NO_NUMBERS, most)
+        for i in range(most, n_pix):
+            stamps[place + i] = flux * image[line + i]
+            sums[i] += image[line + i]
     total = 0.0
-    for i in range(stamp.shape[1]):
+    for i in range(n_pix):
         total += sums[i]
     return total

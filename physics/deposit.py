@@ -1,4 +1,4 @@
-"""Adding light to the deposit grid [x, y]: single cells, cells with several nodes, and all plain root cells
+"""Adding light to the deposit grid [y, x]: single cells, cells with several nodes, and all plain root cells
 at once.
 """
 
@@ -55,7 +55,7 @@ def spread_cell(
 ) -> None:
     """values[at] at the cell's centre."""
     wx, wy = _first_rows(tables, 1, place)
-    _deposit_1(grid, home, stride, tables.rows, wx, wy, values, at, 0, _ONE)
+    _deposit_1(grid, home, stride, tables.rows, wy, wx, values, at, 0, _ONE)
 
 
 @inlined
@@ -66,11 +66,11 @@ def spread_nodes(
     """area x samples (brightness), each at its own quadrature node."""
     wx, wy = _first_rows(tables, rule, place)
     if rule == 2:
-        _deposit_2(grid, home, stride, tables.rows, wx, wy, samples, at, SAMPLE_STRIDE, area)
+        _deposit_2(grid, home, stride, tables.rows, wy, wx, samples, at, SAMPLE_STRIDE, area)
     elif rule == 3:
-        _deposit_3(grid, home, stride, tables.rows, wx, wy, samples, at, SAMPLE_STRIDE, area)
+        _deposit_3(grid, home, stride, tables.rows, wy, wx, samples, at, SAMPLE_STRIDE, area)
     else:
-        _deposit_4(grid, home, stride, tables.rows, wx, wy, samples, at, SAMPLE_STRIDE, area)
+        _deposit_4(grid, home, stride, tables.rows, wy, wx, samples, at, SAMPLE_STRIDE, area)
 
 
 #: Root cells whose windows hold a grid point, at most; as many zeros pad the root grid at either end.
@@ -79,8 +79,8 @@ _FRONT = _OVERLAP - 1
 
 
 class RootGrid(NamedTuple):
-    """Working memory for `spread_roots`. flux: [n_root + 2 FRONT, width], FRONT rows of zeros at either
-    end; sums: of its columns.
+    """Working memory for `spread_roots`. flux: by column, [n_root + 2 FRONT, width], FRONT columns of zeros
+    at either end; sums: of its rows.
     """
 
     flux: Array
@@ -106,14 +106,14 @@ def root_grid(n_root: int, stride: int) -> RootGrid:
 
 @vectorised
 def put_roots(roots: RootGrid, first: int, last: int, n_root: int, values: Array, lost: Array) -> None:
-    """Store the fluxes of root cells in rows first..last, and add them and `lost` up by column."""
-    for iy in range(first, last):
-        line, row = roots.flux[(iy + _FRONT) * roots.width :], values[(iy - first) * n_root :]
-        row_lost = lost[(iy - first) * n_root :]
-        for ix in range(n_root):
-            line[ix] = row[ix]
-            roots.sums[ix] += row[ix]
-            roots.lost[ix] += row_lost[ix]
+    """Store the fluxes of root cells in columns first..last, and add them and `lost` up by row."""
+    for ix in range(first, last):
+        line, column = roots.flux[(ix + _FRONT) * roots.width :], values[(ix - first) * n_root :]
+        column_lost = lost[(ix - first) * n_root :]
+        for iy in range(n_root):
+            line[iy] = column[iy]
+            roots.sums[iy] += column[iy]
+            roots.lost[iy] += column_lost[iy]
 
 
 @inlined

@@ -32,9 +32,9 @@ CENTRE_LEVEL = 9
 MAX_RULE = 4
 
 
-def density(cutoff: float) -> int:
-    """Steps per root cell for a PSF that passes less than DENSITY_FLOOR beyond cutoff (cycles / pixel)."""
-    return next((steps for steps in DENSITIES[:-1] if cutoff <= 0.25 * steps), DENSITIES[-1])
+def density(cutoff: np.ndarray) -> np.ndarray:
+    """Steps per root cell for PSFs that pass less than DENSITY_FLOOR beyond cutoff (cycles / pixel)."""
+    return np.array(DENSITIES)[np.searchsorted(0.25 * np.array(DENSITIES[:-1]), cutoff)]
 
 
 def width(steps: int) -> float:

@@ -12,7 +12,6 @@ from physics.cells import BLOCK, OUTSIDE, ROOM, ROOT_PLACE, Cells
 from physics.deposit import RootGrid, put_roots, spread_roots
 from physics.geometry import ROOT_PIXELS
 from physics.quadtree import SMALLEST, Job, classify, drain, flush, pass_on, sort_by_rule
-from physics.sersic import b_n
 
 F32 = np.float32
 #: Weight of the PSF's own variation across a root cell in the choice of rule (quadrature.choose_rules,
@@ -22,6 +21,11 @@ _RIPPLE = 0.05
 _FALL = 25.0
 #: Cells per side of each of the 8 blocks of a ring around a square.
 _RING_CELLS = 3
+
+
+#: Integrated again, to CAUSTIC of the tolerance: a source magnified more than MUCH. It lies on a caustic,
+#: where the errors of many cells have one sign.
+MUCH, CAUSTIC = 10.0, 0.05
 
 
 class Sizes(NamedTuple):
@@ -40,17 +44,17 @@ class Sizes(NamedTuple):
 def _push_roots(
     stack: Cells, first: int, last: int, n_root: int, x0: Real, y0: Real, side: Real, step_x: int, step_y: int
 ) -> None:
-    """Put the root cells in rows first..last on the stack."""
-    for iy in range(first, last):
+    """Put the root cells in columns first..last on the stack."""
+    for ix in range(first, last):
         at = stack.length[0]
         x, y, sides = stack.x[at:], stack.y[at:], stack.side[at:]
         home, place = stack.home[at:], stack.place[at:]
-        for ix in range(n_root):
-            x[ix] = x0 + F32(ix) * side
-            y[ix] = y0 + F32(iy) * side
-            sides[ix] = side
-            home[ix] = np.int32(ix * step_x + iy * step_y)
-            place[ix] = np.int32(ROOT_PLACE)
+        for iy in range(n_root):
+            x[iy] = x0 + F32(ix) * side
+            y[iy] = y0 + F32(iy) * side
+            sides[iy] = side
+            home[iy] = np.int32(ix * step_x + iy * step_y)
+            place[iy] = np.int32(ROOT_PLACE)
         stack.length[0] = at + n_root
 
 
@@ -62,17 +66,17 @@ def _integrate_roots(
     and what root cells of one ray lose. x0, y0: first root's centre, arcsec.
     """
     work = job.work
-    rows = max(BLOCK // n_root, 1)
+    columns = max(BLOCK // n_root, 1)
     ripple, smallest = _RIPPLE / side**2, SMALLEST * side
     flux = 0.0
     roots.sums[:] = F32(0.0)
     roots.lost[:] = F32(0.0)
-    for first in range(0, n_root, rows):
-        last = min(first + rows, n_root)
+    for first in range(0, n_root, columns):
+        last = min(first + columns, n_root)
         if work.stack.length[0] > ROOM:
             flux += drain(job, smallest, ripple)
         bottom = work.stack.length[0]
-        _push_roots(work.stack, first, last, n_root, F32(x0), F32(y0), F32(side), steps * job.stride, steps)
+        _push_roots(work.stack, first, last, n_root, F32(x0), F32(y0), F32(side), steps, steps * job.stride)
         n = work.stack.length[0] - bottom
         classify(job, bottom, n, smallest, ripple)
         sort_by_rule(n, 2, work.rule, work.order, work.counts)
@@ -81,9 +85,9 @@ def _integrate_roots(
     flux += drain(job, smallest, ripple) + flush(job)
     spread_roots(roots, n_root, steps, job.stride, job.tables, job.grid)
     lost = 0.0
-    for ix in range(n_root):
-        flux += roots.sums[ix]
-        lost += roots.lost[ix]
+    for iy in range(n_root):
+        flux += roots.sums[iy]
+        lost += roots.lost[iy]
     return flux, lost
 
 
@@ -106,10 +110,21 @@ def _push_ring(stack: Cells, x_centre: Real, y_centre: Real, width: Real) -> Non
 
 
 @exact
-def _extent(source: Array) -> Real:
-    """Radius (arcsec) beyond which the source has no light worth counting: b R^(1/n) = b + FALL."""
-    b = b_n(source[1])
+def _extent(source: Array, b: Real) -> Real:
+    """Radius (arcsec) beyond which the source has no light worth counting: b R^(1/n) = b + FALL, b = b_n."""
     return source[0] * ((b + _FALL) / b) ** source[1] / math.sqrt(source[2])
+
+
+@exact
+def integrate(
+    job: Job, roots: RootGrid, lens: Array, source: Array, center: Array, numbers: Sizes
+) -> tuple[Real, Real]:
+    """`integrate_plane`, as finely as the source's magnification asks for."""
+    total, gain = integrate_plane(job, roots, lens, source, center, numbers)
+    if total > MUCH:
+        finer = Job(job.rays, job.tables, job.work, job.grid, job.stride, CAUSTIC * job.tolerance)
+        total, gain = integrate_plane(finer, roots, lens, source, center, numbers)
+    return total, gain
 
 
 @exact
@@ -134,7 +149,8 @@ def integrate_plane(
     xc, yc = x0 + 0.5 * (width - side), y0 + 0.5 * (width - side)
     # shear moves the farthest light out by 1 / (1 - gamma), the lens by a few theta_e
     away = math.hypot(source[4] - lens[5], source[5] - lens[6])
-    reach = (away + _extent(source)) / (1.0 - lens[3]) + 4.0 * lens[0] + math.hypot(xc, yc)
+    b = -math.log(2.0) * job.rays.numbers.neg_b_log2e
+    reach = (away + _extent(source, b)) / (1.0 - lens[3]) + 4.0 * lens[0] + math.hypot(xc, yc)
     job.work.stack.length[0] = 0
     while width < 2.0 * reach:
         _push_ring(job.work.stack, xc, yc, width)

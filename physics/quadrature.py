@@ -95,10 +95,11 @@ def _choose_rules(
         reach += jump if touching else _ZERO
         r2 = max(r2, _ZERO)
         outside = max(r2, r.core_r2)
+        inv_outside = _ONE / math.sqrt(outside)
         power = exp2(r.half_inv_n * log2(outside))
         log_wing = r.log2_i0 + r.neg_b_log2e * power
         core = r.core0 + r2 * (r.core1 + r2 * r.core2)
-        ratio = min(reach / math.sqrt(outside), _MOST_CHANGE)
+        ratio = min(reach * inv_outside, _MOST_CHANGE)
         # for n < 1 the profile is steepest at the cell's far side: (R + D)^(1/n - 1)
         steeper = _ONE + ratio * (r.steeper1 + ratio * (r.steeper2 + ratio * r.steeper3))
         change = _TWO * r.b_over_n * power * ratio * steeper
@@ -122,17 +123,18 @@ def _choose_rules(
         m += _ONE if (largest * c4 * c4 * _ERROR_4 > tolerance) | ((ratio > _TRUST_4) & heavy) else _ZERO
         # the Laplacian of the brightness over the brightness, from that of R^(1/n) along the map's gradient
         # and, by `bend`, from that of the deflection, twice the gradient of kappa
-        inv_r2 = _ONE / outside
-        steep = r.b_over_n * power * inv_r2
+        inv_r2 = inv_outside * inv_outside
+        steep = r.b_over_n * power
         along = k * (ax * sx + ay * sy)
         gu, gv = r.mxx * sx + r.myx * sy + along * v, r.mxy * sx + r.myy * sy - along * u
         q2u = (_ONE - r.one_minus_q) * (_ONE - r.one_minus_q) * u
         bend = (r.axx * q2u + r.axy * v) * sx + (r.ayx * q2u + r.ayy * v) * sy
         bend *= k * d2 * inv_psi * inv_psi
         slope2 = (gu * gu + gv * gv) * inv_r2
-        laplacian = steep * ((steep * outside + _TWO - _TWO * r.half_inv_n) * slope2 - norm2 - bend)
+        laplacian = steep * inv_r2 * ((steep + _TWO - _TWO * r.half_inv_n) * slope2 - norm2 - bend)
         part = max(min(area * laplacian * _ERROR_1, _MOST_LOST), -_MOST_LOST)
         wing = exp2(log_wing)
+        m = _ONE if touching & (largest <= tolerance) else m
         m = min(m, _FOUR) if side[i] <= smallest else m
         light = area * (core if r2 < r.core_r2 else wing) if m == _ONE else _ZERO
         value[i] = light

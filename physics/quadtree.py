@@ -31,8 +31,8 @@ from physics.rays import Rays, brightness
 F32 = np.float32
 #: Cells of this part of a root cell are not split further: 2 px / 2^16 = 8e-6".
 SMALLEST = 2.0**-16
-#: Cells with less light than this (units of the source's flux) are counted but not spread.
-_NEGLIGIBLE = F32(1e-10)
+#: Cells with less light than this part of the tolerance are counted but not spread.
+_NEGLIGIBLE = 1e-4
 
 
 class Scratch(NamedTuple):
@@ -74,7 +74,7 @@ def scratch() -> Scratch:
 
 
 class Job(NamedTuple):
-    """What one integration needs at every step. grid: deposits, flat, `stride` per x step; tolerance: per
+    """What one integration needs at every step. grid: deposits, flat, `stride` per y step; tolerance: per
     cell.
     """
 
@@ -103,13 +103,14 @@ def _sum_nodes(rule: int, n: int, side: Array, tables: Tables, samples: Array, t
 def _flush_queue(job: Job, q: Cells, rule: int) -> Real:
     """Integrate and empty the queue of one rule; returns its flux."""
     samples, totals, n = job.work.samples, job.work.totals, q.length[0]
+    negligible = F32(_NEGLIGIBLE * job.tolerance)
     brightness(q.x, q.y, q.side, whole(n), job.tables.node, rule, job.rays, samples, SAMPLE_STRIDE)
     _sum_nodes(rule, whole(n), q.side, job.tables, samples, totals)
     flux = 0.0
     for c in range(n):
         flux += totals[c]
         home, place = q.home[c], q.place[c]
-        if home == OUTSIDE or totals[c] < _NEGLIGIBLE:
+        if home == OUTSIDE or totals[c] < negligible:
             continue
         if place < NODE_PLACES:
             area = q.side[c] * q.side[c]
@@ -179,12 +180,12 @@ def _regain(value: Array, lost: Array, n: int) -> None:
 def _spread_done(job: Job, first: int) -> Real:
     """Spread the cells of one ray; returns their flux."""
     w, stack = job.work, job.work.stack
-    flux = 0.0
+    flux, negligible = 0.0, F32(_NEGLIGIBLE * job.tolerance)
     for k in range(w.counts[1]):
         c = w.order[BLOCK + k]
         flux += w.value[c]
         home = stack.home[first + c]
-        if home != OUTSIDE and w.value[c] > _NEGLIGIBLE:
+        if home != OUTSIDE and w.value[c] > negligible:
             spread_cell(job.grid, job.stride, home, stack.place[first + c], w.value, c, job.tables)
     return flux
 

@@ -19,23 +19,25 @@ from physics._jit import Array, Real, exact, formula, inlined, vectorised
 from physics._simd import exp2, log2
 from physics._vector import polynomial
 from physics.lens import arctan_over, arctanh_over
+from physics.outline import BETWEEN, DIRECTIONS, Frame, nearest
 from physics.sersic import b_n, central_brightness, core_polynomial
 
 F32 = np.float32
-#: Directions on a quarter of a circle, and a bound of what lies between two of them on the cut, in theta_e.
-_CIRCLE = np.stack([f(np.pi / 64 * np.arange(33)) for f in (np.cos, np.sin)])
-_BETWEEN = 0.08
 _ONE, _TWO = F32(1.0), F32(2.0)
 _TINY = F32(1e-20)
 _N_COEFFICIENTS = 20
 #: Terms of C and S for axis ratios from ROUND_Q on.
 ROUND_TERMS = 9
 ROUND_Q = 0.4
-#: The profile is replaced by its smooth, flux-conserving core inside the larger of these. On a caustic the
-#: core of a compact n = 8 source is magnified more than the rest: five times more costs it 5e-4 of its flux,
-#: fifty times more 1.4e-3. Positions in float32 are no finer.
-CORE_ARCSEC = 2e-7
-CORE_R_EFF = 3e-6
+#: The profile is replaced by its smooth, flux-conserving core inside a radius that is this part of the way to
+#: the caustic: there the magnification changes by so little that only the light inside counts.
+CORE_OF_WAY = 0.1
+#: At least the larger of these, r_eff and arcsec. On a caustic the core of a compact n = 8 source is
+#: magnified more than the rest: five times more costs it 5e-4 of its flux, fifty times more 1.4e-3. Positions
+#: in float32 are no finer.
+CORE_R_EFF, CORE_ARCSEC = 3e-6, 2e-7
+#: At most the smaller of these, r_eff and pixels: what no PSF shows.
+MOST_CORE_R_EFF, MOST_CORE_PIXELS = 0.04, 0.02
 
 
 class Numbers(NamedTuple):
@@ -108,6 +110,20 @@ def fit_matrix() -> tuple[Array, Array]:
     return nodes, matrix
 
 
+class Desk(NamedTuple):
+    """What `prepare` works with: `fit_matrix` and scratch."""
+
+    nodes: Array
+    matrix: Array
+    series: Array
+    outline: Array
+
+
+def desk() -> Desk:
+    """A new one."""
+    return Desk(*fit_matrix(), np.empty((2, _N_COEFFICIENTS)), np.empty((5, DIRECTIONS + 1), np.float32))
+
+
 @exact
 def _deflection_series(theta_e: float, q: float, nodes: Array, matrix: Array, out: Array) -> None:
     """out[0], out[1]: coefficients of C and S. Values from the closed form in lens.py."""
@@ -144,28 +160,18 @@ def _pack(c: Array) -> tuple[Real, ...]:
 
 
 @exact
-def _cut_radius(
-    series: Array, terms: int, a: tuple[float, float, float, float], t: tuple[float, float]
-) -> float:
-    """Least distance (source units) of the source's centre t from the cut, the line on which rays from around
-    the lens centre meet the source plane; at samples of it. a: axx..ayy of Numbers.
-    """
-    least = math.inf
-    for k in range(_CIRCLE.shape[1]):
-        c, s = _CIRCLE[0, k], _CIRCLE[1, k]
-        u, v = 0.0, 0.0
-        for j in range(terms - 1, -1, -1):
-            u = u * (2.0 * c * c - 1.0) + series[0, j]
-            v = v * (2.0 * c * c - 1.0) + series[1, j]
-        for sign in (-1.0, 1.0):
-            x, y = a[0] * u * c + sign * a[1] * v * s, a[2] * u * c + sign * a[3] * v * s
-            least = min(least, (x + t[0]) ** 2 + (y + t[1]) ** 2, (x - t[0]) ** 2 + (y - t[1]) ** 2)
-    return math.sqrt(least)
+def _core_radius(source: Array, way: Real, pixel_scale: float) -> Real:
+    """Of the smooth core, r_eff. way: to the caustic, r_eff."""
+    least = max(CORE_ARCSEC / source[0], CORE_R_EFF)
+    most = min(MOST_CORE_PIXELS * pixel_scale * math.sqrt(source[2]) / source[0], MOST_CORE_R_EFF)
+    return max(min(CORE_OF_WAY * way, most), least)
 
 
 @exact
-def prepare(lens: Array, source: Array, nodes: Array, matrix: Array, work: Array) -> Rays:
-    """lens: theta_e, q, phi, gamma, phi_gamma, x, y. source: r_eff, n_sersic, q, phi, x, y. Double inside."""
+def prepare(lens: Array, source: Array, desk: Desk, pixel_scale: float) -> Rays:
+    """lens: theta_e, q, phi, gamma, phi_gamma, x, y. source: r_eff, n_sersic, q, phi, x, y. pixel_scale:
+    arcsec. Double inside.
+    """
     theta_e, q, phi = lens[0], lens[1], lens[2]
     g1, g2 = lens[3] * math.cos(2.0 * lens[4]), lens[3] * math.sin(2.0 * lens[4])
     r_eff, n_sersic, src_q, src_phi = source[0], source[1], source[2], source[3]
@@ -179,23 +185,34 @@ def prepare(lens: Array, source: Array, nodes: Array, matrix: Array, work: Array
     gyx, gyy = -g2 * c + (1.0 + g1) * s, g2 * s + (1.0 + g1) * c
     mxx, mxy = sxx * gxx + sxy * gyx, sxx * gxy + sxy * gyy
     myx, myy = syx * gxx + syy * gyx, syx * gxy + syy * gyy
+    axx, axy, ayx, ayy = sxx * c + sxy * s, -sxx * s + sxy * c, syx * c + syy * s, -syx * s + syy * c
     dx, dy = source[4] - lens[5], source[5] - lens[6]
+    tx, ty = sxx * dx + sxy * dy, syx * dx + syy * dy
+
+    _deflection_series(theta_e, q, desk.nodes, desk.matrix, desk.series)
+    round, c_terms, s_terms = q >= ROUND_Q, _pack(desk.series[0]), _pack(desk.series[1])
+    frame = Frame(
+        F32(math.sqrt(q)), F32(theta_e * math.sqrt(q)), F32(mxx), F32(mxy), F32(myx), F32(myy),
+        F32(axx), F32(axy), F32(ayx), F32(ayy), F32(tx), F32(ty),
+    )  # fmt: skip
+    turn = 2.0 * (lens[4] - phi)
+    shear = F32(lens[3] * math.cos(turn)), F32(lens[3] * math.sin(turn))
+    if round:
+        few = c_terms[:ROUND_TERMS], s_terms[:ROUND_TERMS]
+        to_cut, to_caustic = nearest(frame, shear, *few, desk.outline)
+    else:
+        to_cut, to_caustic = nearest(frame, shear, c_terms, s_terms, desk.outline)
+    m_norm2, a_norm = mxx**2 + mxy**2 + myx**2 + myy**2, max(scale_x, scale_y)
+    between = BETWEEN * theta_e * a_norm
+    # half of the way to the cut is left to the rays' distance from the lens centre
+    half_way = 0.5 * max(to_cut - between, 0.0)
 
     b = b_n(n_sersic)
-    peak = central_brightness(n_sersic, r_eff)
-    x_core = max(CORE_ARCSEC / r_eff, CORE_R_EFF)
-    core0, core1, core2 = core_polynomial(n_sersic, x_core)
-    _deflection_series(theta_e, q, nodes, matrix, work)
-    terms = ROUND_TERMS if q >= ROUND_Q else _N_COEFFICIENTS
-    a = sxx * c + sxy * s, -sxx * s + sxy * c, syx * c + syy * s, -syx * s + syy * c
-    t = sxx * dx + sxy * dy, syx * dx + syy * dy
-    m_norm2, a_norm = mxx**2 + mxy**2 + myx**2 + myy**2, max(scale_x, scale_y)
-    # half of the way to the cut is left to the rays' distance from the lens centre
-    half_way = 0.5 * max(_cut_radius(work, terms, a, t) - _BETWEEN * theta_e * a_norm, 0.0)
+    peak = central_brightness(n_sersic, r_eff, b)
+    x_core = _core_radius(source, to_caustic - between, pixel_scale)
+    core0, core1, core2 = core_polynomial(n_sersic, x_core, b)
     numbers = Numbers(
-        F32(c), F32(s), F32(math.sqrt(q)), F32(1.0 - q), F32(theta_e * math.sqrt(q)),
-        F32(mxx), F32(mxy), F32(myx), F32(myy),
-        F32(a[0]), F32(a[1]), F32(a[2]), F32(a[3]), F32(t[0]), F32(t[1]),
+        F32(c), F32(s), frame.root_q, F32(1.0 - q), *frame[1:],
         F32(0.5 / n_sersic), F32(-b / math.log(2.0)), F32(math.log2(peak)),
         F32(x_core**2), F32(peak * core0), F32(peak * core1), F32(peak * core2),
         F32(b / n_sersic), F32(math.log2(peak * core0)),
@@ -204,7 +221,7 @@ def prepare(lens: Array, source: Array, nodes: Array, matrix: Array, work: Array
         F32(half_way / math.sqrt(m_norm2)),
         *_steeper(max(1.0 / n_sersic - 1.0, 0.0)),
     )  # fmt: skip
-    return Rays(numbers, q >= ROUND_Q, _pack(work[0]), _pack(work[1]))
+    return Rays(numbers, round, c_terms, s_terms)
 
 
 @formula
@@ -251,7 +268,9 @@ def _brightness(
             for k in range(n):
                 px, py = x[k] + shift_x * side[k], y[k] + shift_y * side[k]
                 sx, sy, _, _, _, _ = _to_source(px, py, r, c, s)
-                samples[k] = _profile(sx * sx + sy * sy + _TINY, r)
+                samples[k] = sx * sx + sy * sy + _TINY
+            for k in range(n):
+                samples[k] = _profile(samples[k], r)
 
 
 @inlined

@@ -26,17 +26,14 @@ from physics.sersic import Source
 #: the stamp runs into the Fourier period: both are refused.
 MIN_FWHM_PIXELS = 2.0
 MAX_FWHM_STAMPS = 0.25
-#: Integrated again: a source magnified more than MUCH, which lies on a caustic, where the errors of many
-#: cells have one sign, to CAUSTIC of TOLERANCE; and a stamp that holds less than LITTLE of the light, whose
-#: errors count against its own flux and peak, to FAINT of TOLERANCE times the square of what it holds (at
-#: least LEAST). Of the PSF only GRID of what is usually left out is then left out: on the deposit grid that
-#: goes with the light beside the stamp.
-MUCH, CAUSTIC = 10.0, 0.2
-LITTLE, LEAST, FAINT = 0.4, 0.01, 0.1
+#: Integrated again: a stamp that holds less than LITTLE of the light, whose errors count against its own flux
+#: and peak, to FAINT of TOLERANCE times the square of what it holds (at least LEAST). Of the PSF only GRID of
+#: what is usually left out is then left out: on the deposit grid that goes with the light beside the stamp.
+LITTLE, LEAST, FAINT = 0.4, 0.01, 0.025
 GRID = 0.01
 #: A source with an r_eff (arcsec) beyond BROAD has no bright pixel: its tolerance falls as its brightness
 #: does, down to FAINTEST.
-BROAD, FAINTEST = 0.4, 1e-4
+BROAD, FAINTEST = 0.25, 4e-5
 _PIXEL_SCALE_RANGE = (0.01, 2.0)
 _CENTER_RANGE = (-100.0, 100.0)
 
@@ -246,16 +243,14 @@ _Pass = Callable[[np.ndarray, np.ndarray, float], None]
 
 
 def _in_two_passes(render_within: _Pass, systems: _Systems, result: RenderedBatch) -> None:
-    """Render all systems, then those again whose errors weigh more than most (see LITTLE and MUCH)."""
+    """Render all systems, then those again whose errors weigh more than most (see LITTLE)."""
     n, r_eff = len(systems.lenses), systems.sources[:, 0]
     tolerances = TOLERANCE * np.clip((BROAD / r_eff) ** 2, FAINTEST, 1.0)
     render_within(np.ones(n, bool), tolerances, 1.0)
     share = result.flux_in_stamp.min(axis=1)
-    faint, on_caustic = share < LITTLE, result.magnification > MUCH
-    again = faint | on_caustic
-    if again.any():
-        finer = np.where(faint, FAINT * np.clip(share, LEAST, 1.0) ** 2, CAUSTIC)
-        render_within(again, tolerances * finer, GRID)
+    faint = share < LITTLE
+    if faint.any():
+        render_within(faint, tolerances * FAINT * np.clip(share, LEAST, 1.0) ** 2, GRID)
 
 
 def _render_images(systems: _Systems, images: np.ndarray) -> RenderedBatch:
@@ -308,11 +303,12 @@ def _render_within(
         mine = chosen & (betas == beta) if moffat else chosen
         scales = psf.fourier_scale(kind, widths, float(beta))
         floor = left_out * DENSITY_FLOOR
-        groups = _groups(kind, float(beta), scales / pixel_scale, reach, extent, n_pix, floor)
-        for steps, pad in np.unique(groups[mine], axis=0):
-            g = geometry(n_pix, int(steps), int(pad))
-            wrapped = psf.wrapped_flux(kind, scales, float(beta), g.period * pixel_scale)
-            rows = np.flatnonzero(mine & (groups == (steps, pad)).all(axis=1))
+        densities, pads = _groups(kind, float(beta), scales / pixel_scale, reach, extent, n_pix, floor)
+        wrapped = np.empty(scales.shape)
+        for steps, pad in sorted(set(zip(densities[mine].tolist(), pads[mine].tolist(), strict=True))):
+            g = geometry(n_pix, steps, pad)
+            rows = np.flatnonzero(mine & (densities == steps) & (pads == pad))
+            wrapped[rows] = psf.wrapped_flux(kind, scales[rows], float(beta), g.period * pixel_scale)
             render_rows(
                 rows, *systems[:4], scales, wrapped, kind, float(beta), g, row_constants(g, pixel_scale),
                 tolerances, left_out, result.image, result.magnification, result.flux_in_stamp,
@@ -356,8 +352,8 @@ def _groups(
     extent: np.ndarray,
     n_pix: int,
     floor: float,
-) -> np.ndarray:
-    """(density, pad) of each row: its sharpest band decides on the one, its broadest on the other, which
+) -> tuple[np.ndarray, np.ndarray]:
+    """Density and pad of each row: its sharpest band decides on the one, its broadest on the other, which
     images beside the stamp make wider, and a Moffat's wings widest.
 
     scales: `psf.fourier_scale` in pixels, [n, band]. reach, extent: `_reach`, `_extent` in pixels. floor: see
@@ -370,5 +366,4 @@ def _groups(
         wrapped = psf.wrapped_flux(kind, broadest, beta, n_pix + 3.0 * pad)
         pads[(wrapped <= most_wrapped) & (reach + extent < 0.5 * n_pix + beside)] = pad
     pads[reach > 0.5 * n_pix] = FAR_PAD if kind == "moffat" else PADS[-1][0]
-    steps = np.array([density(float(c)) for c in cutoff], dtype=np.int64)
-    return np.stack([steps, pads], axis=1)
+    return density(cutoff), pads

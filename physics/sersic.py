@@ -79,21 +79,19 @@ def b_n(n_sersic: float) -> float:
 
 
 @exact
-def central_brightness(n_sersic: float, r_eff: float) -> float:
-    """I_0 of a source of unit flux, 1/arcsec^2."""
-    b = b_n(n_sersic)
+def central_brightness(n_sersic: float, r_eff: float, b: float) -> float:
+    """I_0 of a source of unit flux, 1/arcsec^2. b: its `b_n`."""
     a = 2.0 * n_sersic
     return math.exp(a * math.log(b)) / (math.pi * a * r_eff**2 * math.gamma(a))
 
 
 @exact
-def core_polynomial(n_sersic: float, x_core: float) -> tuple[float, float, float]:
+def core_polynomial(n_sersic: float, x_core: float, b: float) -> tuple[float, float, float]:
     """Coefficients (c0, c1, c2) of the smooth core c0 + c1 x^2 + c2 x^4 inside x < x_core, x = R / r_eff.
 
-    In units of I_0. Value and slope are continuous at x_core and the flux inside is the profile's own:
-    no cusp is left to integrate, and none of the light is lost.
+    In units of I_0; b: `b_n`. Value and slope are continuous at x_core and the flux inside is the profile's
+    own: no cusp is left to integrate, and none of the light is lost.
     """
-    b = b_n(n_sersic)
     depth = b * x_core ** (1.0 / n_sersic)
     value = math.exp(-depth)
     slope = -depth / n_sersic * value

@@ -26,7 +26,7 @@ def _stars(kind, beta, fwhm, n_pix, pad, stars):
     points = (np.arange(g.n_used) - 0.5 * (g.n_used - 1)) * step
     x, y, flux = np.array(stars).T
     along = [gridding.window((points - (p[:, None] - g.middle)) / step, steps) for p in (x, y)]
-    buf.grid.reshape(g.n_used, g.stride)[:, : g.n_used] = (along[0] * flux[:, None]).T @ along[1]
+    buf.grid.reshape(g.n_used, g.stride)[:, : g.n_used] = (along[1] * flux[:, None]).T @ along[0]
     unit = 2 * np.pi / g.period * scale
     modes = convolve.modes_of(plan, psf.cutoff_of_peak(kind, beta, PSF_LOST) / unit)
     wrapped = F32(psf.wrapped_flux(kind, np.array(scale), beta, g.period))
@@ -37,7 +37,7 @@ def _stars(kind, beta, fwhm, n_pix, pad, stars):
     convolve.spectrum(buf, plan, more)
     convolve.image(buf, plan, buf.transfer[0], more, modes)
     out = np.zeros((n_pix, n_pix), F32)
-    total = convolve.place_image(buf, plan, out, F32(2.0), np.zeros(n_pix, F32))
+    total = convolve.place_image(buf, plan, out.reshape(-1), 0, n_pix, F32(2.0))
     assert total == pytest.approx(0.5 * out.sum(dtype=float), rel=1e-6)
     pixel = np.arange(n_pix) - 0.5 * (n_pix - 1)
     r2 = (pixel - x[:, None, None]) ** 2 + (pixel[:, None] - y[:, None, None]) ** 2
