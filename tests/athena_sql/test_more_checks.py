@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.checks import CheckResult
-from tests.athena_sql.synthetic import Tables, make_run, plant
+from pipeline.tier import Tier, load_tier
+from tests.athena_sql.synthetic import Tables, make_run, plant, run_check
 
 Judge = Callable[..., CheckResult]
 
@@ -116,3 +121,43 @@ def test_arcs_unlike_the_survey_s_are_warned_of(
 def test_few_rows_are_inconclusive(judge: Judge, name: str) -> None:
     few = make_run(n_bricks=3, hosts_per_brick=2)
     assert judge(few, name).status == "INCONCLUSIVE"
+
+
+# ------------------------------------------------------------------ splits that are unknown or missing
+
+
+def dealt(folder: Path, tables: Tables, splits: tuple[str, ...], tier: Tier | None = None) -> CheckResult:
+    """`leakage` on the tables, brick after brick in these splits; "" is a path that names none."""
+    for name in ("manifest", "metrics", "stamps"):
+        number = np.array([int(b[:4]) // 30 % len(splits) for b in tables[name]["brickname"].to_pylist()])
+        for split in set(splits):
+            path = folder / name / "tier=debug/run_id=r1" / (f"region_split={split}" if split else "")
+            path.mkdir(parents=True)
+            chosen = np.isin(number, np.flatnonzero(np.array(splits) == split))
+            pq.write_table(tables[name].filter(pa.array(chosen)), path / "part-00000.parquet")
+    return run_check(folder, "leakage", tier=tier)
+
+
+@pytest.mark.parametrize(
+    ("splits", "status", "statistic"),
+    [
+        (("train", "val", "test"), "PASS", 0),
+        (("train", "test"), "FAIL", 1),
+        (("train", "vali", "test"), "FAIL", 3456 + 1),
+        (("",), "FAIL", 3 * 3456 + 3),
+        (("all",), "NOT_EXERCISED", 3 * 3456 + 3),
+    ],
+)
+def test_every_stated_split_has_rows_and_no_other_has(
+    tmp_path: Path, clean: Tables, splits: tuple[str, ...], status: str, statistic: int
+) -> None:
+    result = dealt(tmp_path, clean, splits)
+    assert (result.status, result.statistic) == (status, statistic)
+
+
+@pytest.mark.parametrize(("bricks", "status"), [(6, "INCONCLUSIVE"), (40, "FAIL")])
+def test_a_hash_may_leave_a_split_out_of_few_blocks(tmp_path: Path, bricks: int, status: str) -> None:
+    """Six blocks lack one of the pilot's splits in every second run."""
+    tables = make_run(n_bricks=bricks, hosts_per_brick=1)
+    tables = plant(tables, "manifest", "region_id", lambda row: 16 * row["region_id"])
+    assert dealt(tmp_path, tables, ("train", "test"), load_tier("pilot")).status == status
