@@ -3,8 +3,8 @@
     python -m benchmarks.flux_slope [--hosts 400]
 
 Sources and lenses are drawn as the tiers draw them, and each is traced back through lenstronomy's SIE and
-shear from a jittered grid of the image plane: no PSF, no noise, nothing of physics/. The prior's theta_E follows the
-host's light, so it has three rows: hosts at both limits of the median, and one between.
+shear from a jittered grid of the image plane: no PSF, no noise, nothing of physics/. The theta_E of the prior
+follows the host's light, so it has three rows: hosts at both limits of the median, and one between.
 """
 
 from __future__ import annotations

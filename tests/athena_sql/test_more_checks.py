@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.checks import CheckResult
+from pipeline.settings import Controls, HostChoice
 from pipeline.tier import Tier, load_tier
-from tests.athena_sql.synthetic import Tables, make_run, plant, run_check
+from tests.athena_sql.synthetic import TIER, Tables, make_run, plant, run_check, write_run
 
 Judge = Callable[..., CheckResult]
 
@@ -58,6 +60,11 @@ DEFECTS = [
     ("source_positions", "manifest", "src_x_arcsec", lambda row: abs(row["src_x_arcsec"]), None),
     ("brick_outliers", "metrics", "total_injected_flux", times("total_injected_flux", 10), first_brick),
     ("brick_outliers", "metrics", "arc_snr", times("arc_snr", 10), first_brick),
+    ("brick_outliers", "metrics", "host_x_arcsec", lambda row: row["host_x_arcsec"] + 0.262, first_brick),
+    ("brick_outliers", "metrics", "host_y_arcsec", lambda row: row["host_y_arcsec"] - 0.262, first_brick),
+    ("brick_outliers", "metrics", "sky_noise_g", times("sky_noise_g", 3), first_brick),
+    ("brick_outliers", "metrics", "sky_noise_r", times("sky_noise_r", 3), first_brick),
+    ("brick_outliers", "metrics", "sky_noise_z", times("sky_noise_z", 3), first_brick),
     ("snr_depth", "metrics", "arc_snr", times("arc_snr", 30), None),
     ("snr_depth", "metrics", "arc_peak_snr", times("arc_snr", 1.01), slice(7, 8)),
     ("host_pixels", "metrics", "host_x_arcsec", lambda row: row["host_x_arcsec"] + 0.131, None),
@@ -91,6 +98,22 @@ def test_controls_of_other_galaxies_fail(judge: Judge, mixed: Tables) -> None:
     assert judge(brighter, "control_match").status == "FAIL"
 
 
+@pytest.mark.parametrize(("fraction", "status"), [(10 / 58, "PASS"), (0.25, "FAIL"), (0.16, "FAIL")])
+def test_controls_have_the_share_that_the_tier_states(
+    tmp_path: Path, mixed: Tables, fraction: float, status: str
+) -> None:
+    tier = replace(TIER, hosts=HostChoice(), controls=Controls(fraction, 0.5))
+    write_run(tmp_path, {name: mixed[name] for name in ("manifest", "metrics", "stamps")})
+    assert run_check(tmp_path, "controls", tier=tier).status == status
+
+
+def test_a_pilot_states_half_its_rows_as_controls(tmp_path: Path, mixed: Tables) -> None:
+    write_run(tmp_path, {name: mixed[name] for name in ("manifest", "metrics", "stamps")})
+    result = run_check(tmp_path, "controls", tier=load_tier("pilot"))
+    assert (result.status, result.bound) == ("FAIL", 1.0)
+    assert "17.24 % of the rows, 50.00 stated" in result.message
+
+
 def test_few_controls_are_inconclusive(judge: Judge) -> None:
     assert judge(make_run(controls_per_host=2), "control_match").status == "INCONCLUSIVE"
 
@@ -112,6 +135,22 @@ def test_arcs_unlike_the_survey_s_are_warned_of(
     fine = plant(fine, "metrics", "psf_fwhm_used_r", 0.8)
     assert judge(fine, "realism").status == "PASS"
     assert judge(plant(fine, "metrics", column, value), "realism").status == "WARN"
+
+
+def test_few_arcs_are_too_few_for_realism(judge: Judge) -> None:
+    few = plant(make_run(n_bricks=1), "metrics", "src_flux_r_nmgy", 0.5)
+    few = plant(plant(few, "metrics", "arc_snr", 8.0), "metrics", "psf_fwhm_used_r", 0.8)
+    assert judge(few, "realism").status == "INCONCLUSIVE"
+
+
+def test_an_empty_cell_of_one_split_fails(judge: Judge, clean: Tables) -> None:
+    """The second split has no faint source of a large lens in its plan."""
+    kept = [
+        not (second_split(row) and row["theta_e_arcsec"] == 1.0 and row["src_dmag"] == 2.0)
+        for row in clean["manifest"].to_pylist()
+    ]
+    result = judge({**clean, "manifest": clean["manifest"].filter(pa.array(kept))}, "coverage")
+    assert (result.status, result.statistic, result.bound) == ("FAIL", 1.0, 0.0)
 
 
 @pytest.mark.parametrize(
