@@ -142,7 +142,7 @@ def _judge_foreign(folder: Path, tier: str) -> dict[str, Any]:
 def _answer(
     folder: Path, layout: RunLayout, rows: int, results: list[checks.CheckResult], critical: tuple[str, ...]
 ) -> dict[str, Any]:
-    answer = checks.verdict(results, critical)
+    answer = checks.verdict(results, critical, (check.name for check in checks.load_checks()))
     return {
         "verdict": answer.verdict,
         "reasons": list(answer.reasons),

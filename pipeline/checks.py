@@ -301,13 +301,16 @@ def _finite(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def verdict(results: Sequence[CheckResult], critical_names: Iterable[str]) -> Verdict:
-    """GO if nothing failed and every critical check passed; a critical check without a result blocks too."""
+def verdict(
+    results: Sequence[CheckResult], critical_names: Iterable[str], asked: Iterable[str] = ()
+) -> Verdict:
+    """GO if nothing failed, every critical check passed and each of those asked gave its answer."""
     reasons = [f"{result.name}: {result.message}" for result in results if result.status == "FAIL"]
     by_name: dict[str, list[CheckResult]] = {}
     for result in results:
         by_name.setdefault(result.name, []).append(result)
-    for name in critical_names:
+    critical = list(critical_names)
+    for name in critical:
         answers = by_name.get(name, [])
         if not answers:
             reasons.append(f"{name}: critical, but it gave no answer")
@@ -316,5 +319,6 @@ def verdict(results: Sequence[CheckResult], critical_names: Iterable[str]) -> Ve
             for answer in answers
             if answer.status not in ("PASS", "FAIL")
         ]
+    reasons += [f"{name}: gave no answer" for name in asked if name not in {*by_name, *critical}]
     reasons += [f"{name}: {len(all_)} answers" for name, all_ in by_name.items() if len(all_) > 1]
     return Verdict("NO-GO" if reasons else "GO", tuple(reasons))

@@ -1,4 +1,4 @@
-"""Which code makes the rows: a hash of the sources of physics/, survey/ and pipeline/.
+"""Which code makes the rows: a hash of the sources that make and judge them.
 
 Lambdas and tasks do not hold all of these packages, so the deployment hands them the hash of the tree that it
 was made from, in their environment.
@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 CODE_VERSION = "DARKHALO_CODE_VERSION"  # environment variable
-ROOMS = ("physics", "pipeline", "survey")
+ROOMS = ("athena_sql", "closure", "physics", "pipeline", "survey")
 
 
 def code_version() -> str:
@@ -22,9 +22,10 @@ def code_version() -> str:
 
 @cache
 def code_hash(root: Path) -> str:
-    """SHA-256 over paths and bytes of the Python files of ROOMS below root, hexadecimal."""
+    """SHA-256 over paths and bytes of the Python and SQL files of ROOMS below root, hexadecimal."""
     digest = hashlib.sha256()
-    for path in sorted(path for room in ROOMS for path in (root / room).rglob("*.py")):
+    sources = (path for room in ROOMS for kind in ("*.py", "*.sql") for path in (root / room).rglob(kind))
+    for path in sorted(sources):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(root).as_posix()}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()

@@ -32,7 +32,7 @@ def judge(
 
 def record(store: Store, glue: Any, request: RunRequest, checks: list[CheckResult]) -> dict[str, Any]:
     """Write the results of all checks and the verdict that follows; the verdict."""
-    answer = verdict(checks, tier_of(request).critical)
+    answer = verdict(checks, tier_of(request).critical, (check.name for check in load_checks()))
     plan = plan_of(store, request)
     reasons = [*_too_small(checks, plan["n_bricks"]), *answer.reasons]
     partition = request.layout.partition(CHECK_RESULTS.name)

@@ -35,8 +35,17 @@ def promises(tier: Tier, earlier_run: str = "") -> dict[str, str]:
         "prior_cells": ", ".join(axes) or "is_control",
         "prior_n_cells": str(math.prod(len(tier.grid.axes[axis]) for axis in axes) if tier.grid else 1),
         **_of_splits(tier),
+        "control_fraction": sql_double(_control_fraction(tier)),
         "earlier_run": sql_text(check_run_id(earlier_run) if earlier_run else ""),
     }
+
+
+def _control_fraction(tier: Tier) -> float:
+    """Share of controls among the rows: that of a brick's roles where the number of its hosts is set."""
+    if not tier.hosts.per_brick:
+        return tier.controls.fraction
+    roles = tier.roles(tier.hosts.per_brick)
+    return (roles.paired + roles.unpaired) / roles.rows
 
 
 def _of_splits(tier: Tier) -> dict[str, str]:

@@ -86,6 +86,10 @@ class Tier:
                 f"hosts.per_brick is {self.hosts.per_brick}: too few for one lens and its controls; give more"
             )
         self._check_rows()
+        if not self.critical:
+            raise InputError(
+                "gate.critical is empty: nothing would stop a run; name the checks that must pass"
+            )
         known = {check.name for check in load_checks()}
         for name in self.critical:
             if name not in known:

@@ -1,10 +1,12 @@
 -- name: brick_outliers
 -- asks: Does any brick behave unlike the others?
 -- statistic: the largest deviation of a brick from the rest in: light gained (flux over unlensed flux), SNR at
---   given flux and depth; in errors of a mean of its hosts
--- bound: inverse_normal_cdf(1 - 1e-6 / (4 B)) for B bricks, of a t of the hosts in the brick
+--   given flux and depth, position of the host in its stamp, ln of the noise of the sky over invvar's by band; in
+--   errors of a mean of its hosts
+-- bound: inverse_normal_cdf(1 - 1e-6 / (14 B)) for B bricks, seven quantities and two sides, of a t of the
+--   bricks: one false alarm in a million runs of normal values
 -- needs: 6 bricks of 8 hosts or more
--- stops: one brick with another unit, PSF, invvar or calibration, of which means over the run show nothing
+-- stops: one brick with another unit, PSF, invvar, noise, astrometry or calibration, of which means over the run show nothing
 -- on failure: look at the brick named; leave it out if the survey's files are at fault
 WITH hosts AS (
   SELECT
@@ -12,7 +14,12 @@ WITH hosts AS (
     host_id,
     avg(ln(total_injected_flux / src_flux_r_nmgy)) AS gain,
     avg(CASE WHEN psfdepth_r > 0e0 AND arc_snr > 0e0
-      THEN ln(arc_snr / (total_injected_flux * sqrt(psfdepth_r))) END) AS snr
+      THEN ln(arc_snr / (total_injected_flux * sqrt(psfdepth_r))) END) AS snr,
+    avg(host_x_arcsec) AS x,
+    avg(host_y_arcsec) AS y,
+    avg(ln(CASE WHEN sky_noise_g > 0e0 THEN sky_noise_g END)) AS noise_g,
+    avg(ln(CASE WHEN sky_noise_r > 0e0 THEN sky_noise_r END)) AS noise_r,
+    avg(ln(CASE WHEN sky_noise_z > 0e0 THEN sky_noise_z END)) AS noise_z
   FROM ${database}.metrics
   WHERE tier = ${tier} AND run_id = ${run_id} AND NOT is_control AND cutout_ok AND metrics_ok
     AND total_injected_flux > 0e0 AND src_flux_r_nmgy > 0e0
@@ -20,9 +27,20 @@ WITH hosts AS (
 ),
 long AS (
   SELECT h.brickname AS brickname, v.quantity AS quantity,
-    CASE v.quantity WHEN 'light gained' THEN h.gain ELSE h.snr END AS y
+    CASE v.quantity
+      WHEN 'light gained' THEN h.gain
+      WHEN 'SNR at given flux and depth' THEN h.snr
+      WHEN 'host x' THEN h.x
+      WHEN 'host y' THEN h.y
+      WHEN 'noise in g' THEN h.noise_g
+      WHEN 'noise in r' THEN h.noise_r
+      ELSE h.noise_z
+    END AS y
   FROM hosts AS h
-  CROSS JOIN (VALUES ('light gained'), ('SNR at given flux and depth')) AS v (quantity)
+  CROSS JOIN (
+    VALUES ('light gained'), ('SNR at given flux and depth'), ('host x'), ('host y'),
+      ('noise in g'), ('noise in r'), ('noise in z')
+  ) AS v (quantity)
 ),
 bricks AS (
   SELECT quantity, brickname, count(y) AS n, avg(y) AS mean_y, var_samp(y) AS var_y
@@ -74,7 +92,7 @@ judged AS (
     q + (power(q, 3e0) + q) / (4e0 * greatest(n_bricks - 2e0, 1e0)) AS bound
   FROM facts
   CROSS JOIN (
-    SELECT inverse_normal_cdf(0e0, 1e0, 1e0 - 1e-6 / (4e0 * greatest(max(n_bricks), 1))) AS q FROM facts
+    SELECT inverse_normal_cdf(0e0, 1e0, 1e0 - 1e-6 / (1.4e1 * greatest(max(n_bricks), 1))) AS q FROM facts
   ) AS quantile
 ),
 subject AS (

@@ -1,12 +1,14 @@
 -- name: controls
 -- asks: Are controls, and only they, the untouched cutout, and are there as many as planned?
--- statistic: controls whose stamp differs from the raw cutout, injections whose stamp does not, rows whose
+-- statistic: by how much the share of controls among the planned rows is off the tier's, over its bound, where
+--   that is more than 1; or controls whose stamp differs from the raw cutout, injections whose stamp does not, rows whose
 --   label differs from the manifest's, and the difference to the planned number of controls
--- bound: 0
+-- bound: 0; of the share, where the tier has controls, 0.01 of the rows (all hosts of a brick are dealt to whole
+--   controls), as a ratio 1
 -- needs: 688 controls with a stamp (1 % of altered controls would be missed once in 1,000 times); with none
 --   planned the answer is NOT_EXERCISED, never PASS; with fewer INCONCLUSIVE
 -- stops: a control path that was never run, controls that were resampled or re-encoded, injections that
---   added nothing, swapped labels
+--   added nothing, swapped labels, a share of controls that the tier does not state
 -- on failure: compare image_hash and raw_hash of one row by its task_id, then the code that wrote it
 WITH planned AS (
   SELECT task_id, is_control
@@ -24,7 +26,11 @@ stamped AS (
   WHERE tier = ${tier} AND run_id = ${run_id}
 ),
 plan_counts AS (
-  SELECT count_if(is_control) AS n_controls FROM planned
+  SELECT
+    count_if(is_control) AS n_controls,
+    coalesce(1e0 * count_if(is_control) / nullif(count(*), 0), 0e0) AS share,
+    count(*) AS n
+  FROM planned
 ),
 row_counts AS (
   SELECT count_if(is_control) AS n_controls FROM measured
@@ -41,6 +47,9 @@ stamp_counts AS (
 facts AS (
   SELECT
     plan_counts.n_controls AS n_planned,
+    plan_counts.share AS share,
+    CASE WHEN plan_counts.n > 0 AND ${control_fraction} > 0e0
+      THEN abs(plan_counts.share - ${control_fraction}) / 1e-2 ELSE 0e0 END AS off,
     row_counts.n_controls AS n_rows,
     stamp_counts.n_controls AS n_stamps,
     stamp_counts.n_altered AS n_altered,
@@ -54,17 +63,21 @@ facts AS (
 )
 SELECT
   CASE
-    WHEN n_bad > 0 THEN 'FAIL'
+    WHEN n_bad > 0 OR off > 1e0 THEN 'FAIL'
     WHEN n_planned = 0 THEN 'NOT_EXERCISED'
     WHEN n_stamps < 688 THEN 'INCONCLUSIVE'
     ELSE 'PASS'
   END AS status,
-  CASE WHEN n_bad = 0 AND n_planned = 0 THEN cast(NULL AS double) ELSE cast(n_bad AS double) END AS statistic,
-  0e0 AS bound,
+  CASE
+    WHEN n_bad = 0 AND off > 1e0 THEN off
+    WHEN n_bad = 0 AND n_planned = 0 THEN cast(NULL AS double)
+    ELSE cast(n_bad AS double)
+  END AS statistic,
+  CASE WHEN n_bad = 0 AND off > 1e0 THEN 1e0 ELSE 0e0 END AS bound,
   n_stamps AS n,
   format(
-    '%d controls planned, %d rows, %d stamps: %d differ from the raw cutout, ',
-    n_planned, n_rows, n_stamps, n_altered
+    '%d controls planned (%.2f %% of the rows, %.2f stated), %d rows, %d stamps: %d differ from the raw cutout, ',
+    n_planned, 1e2 * share, 1e2 * ${control_fraction}, n_rows, n_stamps, n_altered
   ) || format('%d injections do not, %d labels differ from the manifest%s',
     n_unchanged, n_mislabelled,
     CASE WHEN n_planned = 0 THEN '; the control path was not run.' ELSE '.' END) AS message

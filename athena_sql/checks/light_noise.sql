@@ -85,8 +85,11 @@ SELECT
     WHEN n < 688 OR least(n_gain, n_loss) = 0 THEN 'INCONCLUSIVE'
     ELSE 'PASS'
   END AS status,
-  CASE WHEN n < n_all OR n_partly > 0 THEN 1e0 + n_all - n + n_partly
-    ELSE greatest(at_mean, at_variance, at_gain, at_loss) END AS statistic,
+  CASE
+    WHEN n = 0 THEN cast(NULL AS double)
+    WHEN n < n_all OR n_partly > 0 THEN 1e0 + n_all - n + n_partly
+    ELSE greatest(at_mean, at_variance, at_gain, at_loss)
+  END AS statistic,
   1e0 AS bound,
   n,
   format(

@@ -8,7 +8,8 @@
 -- needs: 400 such injections above 3, and sources out to 0.7 theta_E or more, where a lens still magnifies 3 times
 --   (with less, or with no such injection, NOT_EXERCISED)
 -- stops: source positions uniform in radius instead of area (0.5), magnifications of a proxy or a single point
---   or with a ceiling,--   factors on the column that closure's sample may not meet
+--   or with a ceiling,
+--   factors on the column that closure's sample may not meet
 -- on failure: plot the magnification's distribution over that of an SIS, P(> mu) = (2 / mu)^2
 --
 -- A point source uniform in the disc of theta_E behind an SIS has P(mu > x) = (2 / x)^2: the ratio is 1/4, and it

@@ -181,6 +181,18 @@ def swapped_shares(tables: Tables) -> Tables:
     return both(*(put(name, {"region_split": "train"}, rows) for name in WRITTEN))(tables)
 
 
+def in_every_table(split: str, rows: Rows) -> Change:
+    """The chosen rows in another split, consistently: what is planned, measured and stored agrees."""
+    return both(*(put(name, {"region_split": split}, rows) for name in WRITTEN))
+
+
+def steep(tables: Tables) -> Tables:
+    """Arcs of large lenses too bright in flux and magnification alike, by theta_E squared."""
+    theta_e = tables["metrics"]["theta_e_arcsec"].to_numpy()
+    wrong = {name: lambda v: v * (1 + 2 * theta_e**2) for name in (*FLUXES, "magnification")}
+    return put("metrics", wrong)(tables)
+
+
 def _small_ids(tables: Tables) -> Rows:
     ids = set(tables["metrics"].filter(pa.array(small(tables["metrics"])))["task_id"].to_pylist())
     return lambda t: np.array([i in ids for i in t["task_id"].to_pylist()])
@@ -244,6 +256,7 @@ BUGS: tuple[tuple[str, str, Change, bool], ...] = (
         ),
         False,
     ),
+    ("physics", "light gained too steep in theta_E", steep, False),
     ("splits", "split drawn for each row", split_by_row, False),
     ("splits", "a host in two splits", host_in_two_splits, False),
     ("splits", "one galaxy under two ids, in two splits", neighbours_across, False),
@@ -255,6 +268,8 @@ BUGS: tuple[tuple[str, str, Change, bool], ...] = (
     ),
     ("splits", "split confounded with theta_E", confounded, False),
     ("splits", "shares of the splits swapped", swapped_shares, False),
+    ("splits", "no row of one split", in_every_table("train", in_split("val")), False),
+    ("splits", "a brick in no split", in_every_table("all", of_brick(0)), False),
     ("splits", "one split alone", put("manifest", {"region_split": "train"}), False),
     (
         "controls",

@@ -112,6 +112,13 @@ def test_success_rate_counts_bricks_not_rows(judge: Judge, clean: Tables) -> Non
     assert "1 of 6 bricks failed" in judge(tables, "success_rate").message
 
 
+def test_success_rate_lets_no_brick_fail_unseen(judge: Judge) -> None:
+    """One brick of 110: 0.9 % of the rows."""
+    tables = plant(make_run(110, 1), "metrics", "metrics_ok", False, first_brick)
+    result = judge(tables, "success_rate")
+    assert (result.status, result.statistic, result.bound) == ("FAIL", pytest.approx(1 / 110), 1e-3)
+
+
 @pytest.mark.parametrize(
     ("table", "change", "count"),
     [

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.checks import CheckResult
-from tests.athena_sql.synthetic import Tables, make_run, plant
+from pipeline.settings import Controls, HostChoice
+from pipeline.tier import Tier, load_tier
+from tests.athena_sql.synthetic import TIER, Tables, make_run, plant, run_check, write_run
 
 Judge = Callable[..., CheckResult]
 
@@ -53,6 +60,11 @@ DEFECTS = [
     ("source_positions", "manifest", "src_x_arcsec", lambda row: abs(row["src_x_arcsec"]), None),
     ("brick_outliers", "metrics", "total_injected_flux", times("total_injected_flux", 10), first_brick),
     ("brick_outliers", "metrics", "arc_snr", times("arc_snr", 10), first_brick),
+    ("brick_outliers", "metrics", "host_x_arcsec", lambda row: row["host_x_arcsec"] + 0.262, first_brick),
+    ("brick_outliers", "metrics", "host_y_arcsec", lambda row: row["host_y_arcsec"] - 0.262, first_brick),
+    ("brick_outliers", "metrics", "sky_noise_g", times("sky_noise_g", 3), first_brick),
+    ("brick_outliers", "metrics", "sky_noise_r", times("sky_noise_r", 3), first_brick),
+    ("brick_outliers", "metrics", "sky_noise_z", times("sky_noise_z", 3), first_brick),
     ("snr_depth", "metrics", "arc_snr", times("arc_snr", 30), None),
     ("snr_depth", "metrics", "arc_peak_snr", times("arc_snr", 1.01), slice(7, 8)),
     ("host_pixels", "metrics", "host_x_arcsec", lambda row: row["host_x_arcsec"] + 0.131, None),
@@ -86,6 +98,22 @@ def test_controls_of_other_galaxies_fail(judge: Judge, mixed: Tables) -> None:
     assert judge(brighter, "control_match").status == "FAIL"
 
 
+@pytest.mark.parametrize(("fraction", "status"), [(10 / 58, "PASS"), (0.25, "FAIL"), (0.16, "FAIL")])
+def test_controls_have_the_share_that_the_tier_states(
+    tmp_path: Path, mixed: Tables, fraction: float, status: str
+) -> None:
+    tier = replace(TIER, hosts=HostChoice(), controls=Controls(fraction, 0.5))
+    write_run(tmp_path, {name: mixed[name] for name in ("manifest", "metrics", "stamps")})
+    assert run_check(tmp_path, "controls", tier=tier).status == status
+
+
+def test_a_pilot_states_half_its_rows_as_controls(tmp_path: Path, mixed: Tables) -> None:
+    write_run(tmp_path, {name: mixed[name] for name in ("manifest", "metrics", "stamps")})
+    result = run_check(tmp_path, "controls", tier=load_tier("pilot"))
+    assert (result.status, result.bound) == ("FAIL", 1.0)
+    assert "17.24 % of the rows, 50.00 stated" in result.message
+
+
 def test_few_controls_are_inconclusive(judge: Judge) -> None:
     assert judge(make_run(controls_per_host=2), "control_match").status == "INCONCLUSIVE"
 
@@ -109,6 +137,22 @@ def test_arcs_unlike_the_survey_s_are_warned_of(
     assert judge(plant(fine, "metrics", column, value), "realism").status == "WARN"
 
 
+def test_few_arcs_are_too_few_for_realism(judge: Judge) -> None:
+    few = plant(make_run(n_bricks=1), "metrics", "src_flux_r_nmgy", 0.5)
+    few = plant(plant(few, "metrics", "arc_snr", 8.0), "metrics", "psf_fwhm_used_r", 0.8)
+    assert judge(few, "realism").status == "INCONCLUSIVE"
+
+
+def test_an_empty_cell_of_one_split_fails(judge: Judge, clean: Tables) -> None:
+    """The second split has no faint source of a large lens in its plan."""
+    kept = [
+        not (second_split(row) and row["theta_e_arcsec"] == 1.0 and row["src_dmag"] == 2.0)
+        for row in clean["manifest"].to_pylist()
+    ]
+    result = judge({**clean, "manifest": clean["manifest"].filter(pa.array(kept))}, "coverage")
+    assert (result.status, result.statistic, result.bound) == ("FAIL", 1.0, 0.0)
+
+
 @pytest.mark.parametrize(
     "name", ["flux_identity", "source_flux", "split_balance", "coverage", "source_positions",
              "brick_outliers", "snr_depth", "host_pixels"],
@@ -116,3 +160,43 @@ def test_arcs_unlike_the_survey_s_are_warned_of(
 def test_few_rows_are_inconclusive(judge: Judge, name: str) -> None:
     few = make_run(n_bricks=3, hosts_per_brick=2)
     assert judge(few, name).status == "INCONCLUSIVE"
+
+
+# ------------------------------------------------------------------ splits that are unknown or missing
+
+
+def dealt(folder: Path, tables: Tables, splits: tuple[str, ...], tier: Tier | None = None) -> CheckResult:
+    """`leakage` on the tables, brick after brick in these splits; "" is a path that names none."""
+    for name in ("manifest", "metrics", "stamps"):
+        number = np.array([int(b[:4]) // 30 % len(splits) for b in tables[name]["brickname"].to_pylist()])
+        for split in set(splits):
+            path = folder / name / "tier=debug/run_id=r1" / (f"region_split={split}" if split else "")
+            path.mkdir(parents=True)
+            chosen = np.isin(number, np.flatnonzero(np.array(splits) == split))
+            pq.write_table(tables[name].filter(pa.array(chosen)), path / "part-00000.parquet")
+    return run_check(folder, "leakage", tier=tier)
+
+
+@pytest.mark.parametrize(
+    ("splits", "status", "statistic"),
+    [
+        (("train", "val", "test"), "PASS", 0),
+        (("train", "test"), "FAIL", 1),
+        (("train", "vali", "test"), "FAIL", 3456 + 1),
+        (("",), "FAIL", 3 * 3456 + 3),
+        (("all",), "NOT_EXERCISED", 3 * 3456 + 3),
+    ],
+)
+def test_every_stated_split_has_rows_and_no_other_has(
+    tmp_path: Path, clean: Tables, splits: tuple[str, ...], status: str, statistic: int
+) -> None:
+    result = dealt(tmp_path, clean, splits)
+    assert (result.status, result.statistic) == (status, statistic)
+
+
+@pytest.mark.parametrize(("bricks", "status"), [(6, "INCONCLUSIVE"), (40, "FAIL")])
+def test_a_hash_may_leave_a_split_out_of_few_blocks(tmp_path: Path, bricks: int, status: str) -> None:
+    """Six blocks lack one of the pilot's splits in every second run."""
+    tables = make_run(n_bricks=bricks, hosts_per_brick=1)
+    tables = plant(tables, "manifest", "region_id", lambda row: 16 * row["region_id"])
+    assert dealt(tmp_path, tables, ("train", "test"), load_tier("pilot")).status == status

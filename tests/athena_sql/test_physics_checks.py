@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pytest
 from scipy.special import gamma, gammaincinv
 
 from pipeline.checks import CheckResult
+from pipeline.tier import load_tier
 from tests.athena_sql.synthetic import Tables, make_run, plant
 
 Judge = Callable[..., CheckResult]
@@ -88,7 +90,10 @@ def test_flux_theta_e_stops_flux_renormalised_under_a_true_magnification(judge: 
 
 
 def test_flux_theta_e_stops_gains_that_do_not_depend_on_theta_e(judge: Judge, clean: Tables) -> None:
-    """The gains of a lensed run, dealt anew within each host: comparing means passes half of these."""
+    """The gains of a lensed run, dealt anew within each host: comparing means passes half of these.
+
+    72 hosts do not exclude lensing's 0.2, but the debug tier wants a PASS.
+    """
     rng = np.random.default_rng(3)
     metrics = clean["metrics"].to_pydict()
     gain = np.array(metrics["total_injected_flux"]) / np.array(metrics["src_flux_r_nmgy"])
@@ -99,10 +104,41 @@ def test_flux_theta_e_stops_gains_that_do_not_depend_on_theta_e(judge: Judge, cl
     dealt = {**metrics, "total_injected_flux": flux, "magnification": ratio}
     schema = clean["metrics"].schema
     tables = {**clean, "metrics": pa.Table.from_pydict(dealt, schema=schema)}
-    result = judge(tables, "flux_theta_e")
-    assert result.status == "FAIL"
-    assert result.statistic is not None
-    assert abs(result.statistic) < 3.89
+    assert judge(tables, "flux_theta_e").status == "INCONCLUSIVE"
+    assert "flux_theta_e" in load_tier("debug").critical
+
+
+def steeper(row: dict[str, Any], factor: float) -> float:
+    """The flux and magnification of a lens whose gain beyond 4 rises `factor` times as fast with theta_E."""
+    beyond = max(row["magnification"] * row["flux_in_stamp"] - 4, 0)
+    return float(1 + (factor - 1) * beyond / (beyond + 4))
+
+
+@pytest.mark.parametrize(("factor", "status"), [(1.0, "PASS"), (20.0, "FAIL")])
+def test_flux_theta_e_stops_a_slope_that_no_lens_has(
+    judge: Judge, clean: Tables, factor: float, status: str
+) -> None:
+    """Flux and magnification agree, and z is large: only what lensing gives tells that this is none."""
+    both = plant(
+        clean, "metrics", "total_injected_flux", lambda r: r["total_injected_flux"] * steeper(r, factor)
+    )
+    ratio = plant(clean, "metrics", "magnification", lambda r: r["magnification"] * steeper(r, factor))
+    place = clean["metrics"].column_names.index("magnification")
+    both["metrics"] = both["metrics"].set_column(place, "magnification", ratio["metrics"]["magnification"])
+    result = judge(both, "flux_theta_e")
+    assert result.status == status, result.message
+    if status == "FAIL":
+        assert result.bound == 0.8
+
+
+def test_flux_theta_e_leaves_a_slope_open_that_few_rows_of_two_a_host_have(judge: Judge) -> None:
+    """A clean pilot of 100 bricks: 900 hosts with two injections each. Its error is too large for either."""
+    many = make_run(n_bricks=75, hosts_per_brick=12, seed=5)
+    rng = np.random.default_rng(1)
+    kept = np.concatenate([host * 48 + rng.integers((16, 32), (32, 48)) for host in range(900)])
+    few = {name: table.take(kept) for name, table in many.items() if name in ("manifest", "metrics")}
+    result = judge(few, "flux_theta_e")
+    assert (result.status, result.n) == ("INCONCLUSIVE", 1800), result.message
 
 
 @pytest.mark.parametrize("factor", [0.95, 2.0, 10.0])

@@ -252,6 +252,11 @@ def test_no_earlier_run_is_no_pass(tmp_path: Path, clean: Tables) -> None:
     assert again(tmp_path, clean, clean, "").status == "NOT_EXERCISED"
 
 
+def test_two_stamps_are_too_few_to_compare(tmp_path: Path, clean: Tables) -> None:
+    two = {name: clean[name].slice(0, 2) for name in ("metrics", "stamps")}
+    assert again(tmp_path, two, two).status == "INCONCLUSIVE"
+
+
 @pytest.mark.parametrize(("column", "status"), [("image_hash", "FAIL"), ("raw_hash", "WARN")])
 def test_one_other_stamp_is_found(tmp_path: Path, clean: Tables, column: str, status: str) -> None:
     result = again(tmp_path, clean, plant(clean, "stamps", column, "0123", slice(7, 8)))

@@ -208,6 +208,12 @@ def test_a_critical_check_that_gave_no_answer_blocks() -> None:
     assert verdict([], ["a"]).verdict == "NO-GO"
 
 
+def test_every_check_asked_has_to_answer() -> None:
+    answer = verdict([result("a")], ["a"], ["a", "b"])
+    assert (answer.verdict, answer.reasons) == ("NO-GO", ("b: gave no answer",))
+    assert verdict([], [], ["a"]).verdict == "NO-GO"
+
+
 def test_a_check_that_answers_twice_blocks() -> None:
     assert verdict([result("a"), result("a")], ["a"]).verdict == "NO-GO"
 

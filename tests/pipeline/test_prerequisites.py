@@ -94,16 +94,30 @@ def test_a_go_of_other_code_does_not_count(store, monkeypatch):
         require_go(store, TRAIN)
 
 
-def test_the_code_version_follows_every_source_of_the_rows(tmp_path):
-    for name in ("physics/lens.py", "pipeline/rows.py", "survey/coadd.py", "report/page.py"):
-        (tmp_path / name).parent.mkdir()
+def test_the_code_version_follows_every_source_that_makes_or_judges_rows(tmp_path):
+    for name in (
+        "physics/lens.py",
+        "closure/rays.py",
+        "athena_sql/checks/a.sql",
+        "survey/a.py",
+        "report/page.py",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / name).write_text("one\n")
     hashes = [code_hash(tmp_path)]
-    for name, text in (("physics/lens.py", "two\n"), ("report/page.py", "two\n"), ("survey/new.py", "")):
-        (tmp_path / name).write_text(text)
+    changes = (
+        "physics/lens.py",
+        "closure/rays.py",
+        "athena_sql/checks/a.sql",
+        "survey/new.py",
+        "report/page.py",
+    )
+    for name in changes:
+        (tmp_path / name).write_text("two\n")
         code_hash.cache_clear()
         hashes.append(code_hash(tmp_path))
-    assert hashes[0] != hashes[1] == hashes[2] != hashes[3]
+    assert len(set(hashes[:5])) == 5
+    assert hashes[4] == hashes[5]
 
 
 def test_tier_hosts_and_code_are_in_the_configuration(monkeypatch):

@@ -172,3 +172,9 @@ def test_a_bad_prior_is_named(old, new, message):
     with pytest.raises(InputError, match=message) as caught:
         parse_tier(PILOT.replace(old, new), "mine.toml")
     assert "\n" not in str(caught.value)
+
+
+def test_a_gate_that_demands_nothing_is_refused() -> None:
+    settings = load_tier("debug").settings() | {"gate": {"critical": []}}
+    with pytest.raises(InputError, match="gate.critical is empty"):
+        tier_from(settings, "mine.toml")
