@@ -1,7 +1,7 @@
 -- name: brick_outliers
 -- asks: Does any brick behave unlike the others?
 -- statistic: the largest deviation of a brick from the rest in: light gained (flux over unlensed flux), SNR at
---   given flux and depth, position of the host in its stamp, ln of the noise of the sky over invvar's by band; in
+--   given flux and depth, position of the host in its stamp (to 0.3"), ln of the noise of the sky over invvar's by band; in
 --   errors of a mean of its hosts
 -- bound: inverse_normal_cdf(1 - 1e-6 / (14 B)) for B bricks, seven quantities and two sides, of a t of the
 --   bricks: one false alarm in a million runs of normal values
@@ -15,8 +15,9 @@ WITH hosts AS (
     avg(ln(total_injected_flux / src_flux_r_nmgy)) AS gain,
     avg(CASE WHEN psfdepth_r > 0e0 AND arc_snr > 0e0
       THEN ln(arc_snr / (total_injected_flux * sqrt(psfdepth_r))) END) AS snr,
-    avg(host_x_arcsec) AS x,
-    avg(host_y_arcsec) AS y,
+    -- a neighbour of the host may draw its centroid an arcsec away: one such host is no outlying brick
+    CASE WHEN abs(avg(host_x_arcsec)) > 3e-1 THEN 3e-1 * sign(avg(host_x_arcsec)) ELSE avg(host_x_arcsec) END AS x,
+    CASE WHEN abs(avg(host_y_arcsec)) > 3e-1 THEN 3e-1 * sign(avg(host_y_arcsec)) ELSE avg(host_y_arcsec) END AS y,
     avg(ln(CASE WHEN sky_noise_g > 0e0 THEN sky_noise_g END)) AS noise_g,
     avg(ln(CASE WHEN sky_noise_r > 0e0 THEN sky_noise_r END)) AS noise_r,
     avg(ln(CASE WHEN sky_noise_z > 0e0 THEN sky_noise_z END)) AS noise_z
