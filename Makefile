@@ -22,8 +22,9 @@ lint: $(VENV)/.dev  ## The checks of `make test` that take seconds.
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# TRINO="spoiled or noisy" for those of its runs alone.
 test-trino: $(VENV)/.dev  ## Every SQL file on DuckDB and on a real Trino (Maven and Java 17; 400 MB once).
-	DARKHALO_TRINO=$(CURDIR)/build/trino $(BIN)/python -m pytest tests/trino -n 0
+	DARKHALO_TRINO=$(CURDIR)/build/trino $(BIN)/python -m pytest tests/trino -n 0 $(if $(TRINO),-k "$(TRINO)")
 
 fetch-trino: $(VENV)/.dev  ## What test-trino needs; says why, and fails, where it cannot be had.
 	@$(BIN)/python -m tests.trino.server build/trino

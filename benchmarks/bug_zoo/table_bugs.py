@@ -256,6 +256,18 @@ BUGS: tuple[tuple[str, str, Change, bool], ...] = (
         ),
         False,
     ),
+    (
+        "data",
+        "noise of one brick three times the map's",
+        put("metrics", {f"sky_noise_{b}": lambda v: v * 3 for b in "grz"}, of_brick(0)),
+        False,
+    ),
+    (
+        "geometry",
+        "hosts of one brick a pixel off",
+        put("metrics", {"host_x_arcsec": lambda v: v + 0.262}, of_brick(0)),
+        False,
+    ),
     ("physics", "light gained too steep in theta_E", steep, False),
     ("splits", "split drawn for each row", split_by_row, False),
     ("splits", "a host in two splits", host_in_two_splits, False),
