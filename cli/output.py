@@ -53,11 +53,15 @@ def print_checks(checks: list[dict[str, Any]], stream: TextIO) -> None:
 
 
 def print_verdict(judged: dict[str, Any], stream: TextIO) -> None:
-    """Checks, verdict and reasons."""
+    """Checks, verdict, reasons, and the checks that neither passed nor are a reason."""
     print_checks(judged["checks"], stream)
     print(f"\n{judged['verdict']}", file=stream)
     for reason in judged["reasons"]:
         print(f"  because {reason}", file=stream)
+    for status in ("WARN", "INCONCLUSIVE", "NOT_EXERCISED"):
+        named = [c["name"] for c in judged["checks"] if c["status"] == status and not c["critical"]]
+        if named:
+            print(f"  {status}: {', '.join(named)}", file=stream)
 
 
 def _number(value: float | None) -> str:

@@ -80,10 +80,13 @@ SELECT
     WHEN k <= 2.8e0 AND coalesce(auc, 1e0) > 0.9e0 THEN auc ELSE k END AS statistic,
   CASE WHEN k <= 2.8e0 AND coalesce(auc, 1e0) > 0.9e0 THEN 0.9e0 ELSE 2.8e0 END AS bound,
   n_control AS n,
-  format(
-    '%d hosts with controls, %d with injections: they differ most in %s, by %.2f; ',
-    n_control, n_injected, CASE WHEN k > 0e0 THEN quantity ELSE '(nothing)' END, k
-  ) || format('the core''s light alone tells them apart with an area of %.3f.', coalesce(auc, 0.5e0)) AS message
+  format('%d hosts with controls, %d with injections', n_control, n_injected) || CASE
+    WHEN n_control = 0 OR n_injected = 0 THEN ': nothing to compare.'
+    ELSE format(
+      ': they differ most in %s, by %.2f; the core''s light alone tells them apart with an area of %.3f.',
+      CASE WHEN k > 0e0 THEN quantity ELSE '(nothing)' END, k, coalesce(auc, 0.5e0)
+    )
+  END AS message
 FROM worst
 CROSS JOIN counts
 CROSS JOIN area

@@ -92,14 +92,14 @@ SELECT
   END AS statistic,
   1e0 AS bound,
   n,
-  format(
+  CASE WHEN n = 0 THEN format('none of %d good injections has noise of its own light.', n_all) ELSE format(
     '%d of %d good injections have noise, %d not in every band and in the SNR; r fluxes are off by %.3f noises ',
     n, n_all, n_partly, mean_z
   ) || format(
     'in the mean, with %.3f of their variance; the gain is the catalogue''s within a factor of %.2f; the SNR ',
     mean_z2, exp(off_gain)
   ) || format('lost is %.2f of what %d rendered rows lose.', 1e0 + loss, n_loss)
-    || CASE WHEN n > 0 AND n_gain = 0 THEN ' Not judged: the gain, no host has a depth in some band.' ELSE '' END
-    || CASE WHEN n > 0 AND n_loss = 0 THEN ' Not judged: the SNR lost, no rendered row has it.' ELSE '' END
-    AS message
+    || CASE WHEN n_gain = 0 THEN ' Not judged: the gain, no host has a depth in some band.' ELSE '' END
+    || CASE WHEN n_loss = 0 THEN ' Not judged: the SNR lost, no rendered row has it.' ELSE '' END
+  END AS message
 FROM judged
