@@ -12,6 +12,7 @@ import json
 import logging
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -44,7 +45,7 @@ def plant_in_code(world: World, only: str, noise: bool) -> Iterator[Row]:
         except code_bugs.NotPlantedError:
             raise
         except Exception as error:  # a phase that refuses stops the run as well
-            checks, rows = [f"refused: {type(error).__name__}: {error}"[:70]], 0
+            checks, rows = [f"refused: {textwrap.shorten(str(error), 150)}"], 0
         yield {"family": family, "bug": name, "stopped_by": checks, "rows": rows}
         world.forget("planted")
 
