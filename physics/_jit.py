@@ -44,9 +44,6 @@ def _jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     return decorate
 
 
-#: The outermost loops, which allocate their scratch.
-allocating = _jit(**_COMMON)
-
 #: Double-precision set-up and bookkeeping: IEEE arithmetic as written.
 exact = _jit(**_BORROWING)
 

@@ -32,8 +32,8 @@ MAX_FWHM_STAMPS = 0.25
 LITTLE, LEAST, FAINT = 0.4, 0.01, 0.025
 GRID = 0.01
 #: A source with an r_eff (arcsec) beyond BROAD has no bright pixel: its tolerance falls as its brightness
-#: does, down to FAINTEST.
-BROAD, FAINTEST = 0.25, 4e-5
+#: does, down to FAINTEST. One with n < 1 has an edge, along which errors are far from its peak: BROAD_EDGED.
+BROAD, BROAD_EDGED, FAINTEST = 0.25, 0.06, 4e-5
 _PIXEL_SCALE_RANGE = (0.01, 2.0)
 _CENTER_RANGE = (-100.0, 100.0)
 
@@ -244,9 +244,10 @@ _Pass = Callable[[np.ndarray, np.ndarray, float], None]
 
 def _in_two_passes(render_within: _Pass, systems: _Systems, result: RenderedBatch) -> None:
     """Render all systems, then those again whose errors weigh more than most (see LITTLE)."""
-    n, r_eff = len(systems.lenses), systems.sources[:, 0]
-    tolerances = TOLERANCE * np.clip((BROAD / r_eff) ** 2, FAINTEST, 1.0)
-    render_within(np.ones(n, bool), tolerances, 1.0)
+    r_eff, n_sersic = systems.sources[:, 0], systems.sources[:, 1]
+    broad = np.where(n_sersic < 1.0, BROAD_EDGED, BROAD)
+    tolerances = TOLERANCE * np.clip((broad / r_eff) ** 2, FAINTEST, 1.0)
+    render_within(np.ones(len(r_eff), bool), tolerances, 1.0)
     share = result.flux_in_stamp.min(axis=1)
     faint = share < LITTLE
     if faint.any():

@@ -74,6 +74,28 @@ def test_ends_of_the_range_equal_the_oracle(lens, source, fwhm, kind, beta):
     _check_against_oracle(lens, source, fwhm, kind, beta)
 
 
+@pytest.mark.parametrize(("lens", "source", "fwhm", "kind", "beta", "center"), [
+    (Lens(2.7988, 0.99, 2.1537, 0.0506, 0.3547, -0.0235, -0.0418),
+     Source((1.0,), 0.983, 0.5, 1.0, 1.9961, 0.1222, -0.3108),
+     0.6, "moffat", 4.0, (0.0249, 0.1171)),
+    (Lens(5.0, 0.1, 0.0437, 0.0, 0.8589, 0.0599, 0.1124),
+     Source((1.0,), 0.7512, 0.3, 0.3, 0.3661, -1.368, 0.5799),
+     0.6, "gaussian", 2.5, (-0.0012, 0.086)),
+    (Lens(4.3751, 0.8937, 3.0495, 0.03, 1.6384, 0.0865, 0.0106),
+     Source((1.0,), 0.6422, 0.3, 0.3, 2.914, 1.185, 0.4234),
+     0.6, "moffat", 3.0, (-0.0882, 0.1134)),
+    (Lens(2.5, 0.2, 2.423, 0.12, 1.8512, -0.0483, 0.0837),
+     Source((1.0,), 0.7495, 0.5, 0.8207, 0.0099, -2.9838, 2.0643),
+     0.6, "gaussian", 4.0, (-0.1038, -0.1239)),
+    (Lens(1.5, 0.39, 0.8787, 0.0, 3.0704, -0.0896, 0.0327),
+     Source((1.0,), 0.6076, 0.3, 0.6375, 1.2451, 0.5037, -0.0982),
+     0.8, "gaussian", 2.5, (-0.0192, -0.0627)),
+])  # fmt: skip
+def test_a_broad_source_with_an_edge_equals_the_oracle(lens, source, fwhm, kind, beta, center):
+    """n < 1, wide, and a sharp PSF: the pixels along the edge were off by 3e-3 of the peak."""
+    _check_against_oracle(lens, source, fwhm, kind, beta, center=center)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_source_on_the_caustic_equals_the_oracle(seed):
     """Compact and cuspy, exactly on the caustic: the hardest flux there is."""
