@@ -149,7 +149,9 @@ def selection_function_sql(layout: RunLayout) -> str:
 
 
 def _fill(name: str, text: str, values: dict[str, str]) -> str:
-    sql = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
+    # without comments and half of the indentation: all queries have to fit in one state of the state machine
+    lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
+    sql = "\n".join(" " * ((len(line) - len(line.lstrip())) // 2) + line.strip() for line in lines)
     try:
         return Template(sql).substitute(values)
     except (KeyError, ValueError) as error:

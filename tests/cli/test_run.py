@@ -93,15 +93,16 @@ def test_validate_takes_any_folder_and_stops_one_whose_magnification_is_spoiled(
     assert any("magnification" in reason for reason in answer.json["reasons"])
 
 
-def test_validate_takes_tables_without_partition_folders(good_run, tmp_path):
+def test_validate_judges_tables_without_partition_folders_but_their_splits(good_run, tmp_path):
+    """The folders name the splits: a network trained on rows of no split knows its test set."""
     run_dir = Path(good_run.json["run_dir"])
     for table in ("manifest", "metrics", "stamps"):
         (tmp_path / table).mkdir()
         for number, part in enumerate(sorted((run_dir / table).rglob("*.parquet"))):
             shutil.copy(part, tmp_path / table / f"{number}.parquet")
     answer = darkhalo("validate", tmp_path, "--tier", "debug", "--json")
-    assert answer.code == 0, answer.out
-    assert answer.json["rows"] == ROWS
+    assert (answer.code, answer.json["rows"]) == (3, ROWS), answer.out
+    assert [reason.split(":")[0] for reason in answer.json["reasons"]] == ["leakage", "split_fractions"]
     (closure,) = [check for check in answer.json["checks"] if check["name"] == "closure"]
     assert (closure["status"], closure["n"]) == ("PASS", rows_needed()[0])
     assert not (tmp_path / "closure").exists()
