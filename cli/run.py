@@ -20,7 +20,9 @@ from pipeline.storage import check_run_id
 
 @click.command()
 @click.argument("tier")
-@click.option("--run-id", help="Name of the run; by default tier, configuration and time.")
+@click.option(
+    "--run-id", help="Name of the run; by default tier, configuration and time. One that was stopped goes on."
+)
 @request.staging_option
 @request.sky_options
 def run(
@@ -31,7 +33,7 @@ def run(
 
     TIER is a tier's name, or the path of a .toml file (docs/tiers.md).
 
-    Prints every check, the verdict and where the review page lies. Exit code 0 is GO, 3 is NO-GO.
+    Prints every check, the verdict and where the review page lies. Exit codes: 0 GO, 3 NO-GO, 2 bad input.
     """
     from cli.local_run import LocalRun
     from pipeline.prerequisites import require_go

@@ -37,10 +37,11 @@ if TYPE_CHECKING:
 @workspaces.option
 @output.json_option
 def validate(run: str, tier: str | None, workspace: Path, as_json: bool) -> int:
-    """All checks on RUN: a run's id, or any folder that holds manifest/, metrics/ and stamps/ Parquet.
+    """All checks on RUN: a run's id, or any folder that holds manifest/, metrics/ and stamps/ Parquet,
+    or metrics/ alone, as another pipeline may have left it (docs/gate.md).
 
     The closure sample is rendered anew from its stamps; a closure/ in the folder is not read. Nothing is
-    written. Exit code 0 is GO, 3 is NO-GO.
+    written. Exit code 0 is GO, 3 is NO-GO, 2 bad input.
     """
     folder = Workspace(workspace).run_dir(run)
     judged = judge_folder(folder, tier)
