@@ -29,7 +29,7 @@ _SOURCE = ("r_eff", "n_sersic", "src_q", "src_phi", "src_x", "src_y")
 def _prepare_all(lenses, sources, desk, pixel_scale):  # type: ignore[no-untyped-def]
     total = 0.0
     for row in range(len(lenses)):
-        total += prepare(lenses[row], sources[row], desk, pixel_scale).numbers.tx
+        total += prepare(lenses[row], sources[row], desk, pixel_scale).numbers.frame.tx
     return total
 
 

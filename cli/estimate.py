@@ -9,8 +9,6 @@ import click
 
 from cli import exits, output, request
 
-_UNITS = (("GB", 1e9), ("MB", 1e6))
-
 
 @click.command()
 @click.argument("tier")
@@ -57,8 +55,8 @@ def _print(told: dict[str, Any]) -> None:
     print(f"  {'vCPU hours':<20} {told['task_hours']:>12,.2f}")
     print(f"  {'hours':<20} {told['hours']:>12,.2f}")
     for table, size in told["bytes"].items():
-        unit, least = next(entry for entry in _UNITS if size >= entry[1] or entry is _UNITS[-1])
-        print(f"  {unit + ' of ' + table:<20} {size / least:>12,.2f}")
+        unit, one = ("GB", 1e9) if size >= 1e9 else ("MB", 1e6)
+        print(f"  {unit + ' of ' + table:<20} {size / one:>12,.2f}")
     for line, dollars in told["dollars"].items():
         print(f"  {'$ ' + line:<20} {dollars:>12,.2f}")
     print(f"  {'$ in all':<20} {told['dollars_total']:>12,.2f}")

@@ -32,7 +32,7 @@ def sky_options(command: Any) -> Any:
                      help="synthetic; dr9-north, dr9-south, dr10-south: the survey's portal; or a folder, "
                      "s3://bucket/prefix or https://host/folder in the survey's layout."),
         click.option("--brick-pixels", type=int, default=defaults.BRICK_PIXELS, show_default=True,
-                     help="Side of the synthetic bricks, 400 to 3600, which is the survey's."),
+                     help=defaults.BRICK_PIXELS_HELP),
         click.option("--hosts", type=click.Path(path_type=Path),
                      help="Host catalogue (a Parquet file, or a folder of `darkhalo hosts`), instead of a "
                      "selection from the sky's tractor files."),

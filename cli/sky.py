@@ -17,7 +17,7 @@ from cli import defaults, exits, output
     type=int,
     default=defaults.BRICK_PIXELS,
     show_default=True,
-    help="Side of a brick, 400 to 3600, which is the survey's.",
+    help=defaults.BRICK_PIXELS_HELP,
 )
 @click.option("--seed", type=click.IntRange(min=0), default=defaults.SKY_SEED, show_default=True)
 @click.option(

@@ -117,6 +117,6 @@ def _render_rows(
         for band in range(fluxes.shape[1]):
             image(buf, constants.plan, buf.transfer[band], most, modes[band])
             flux = F32(gain * fluxes[row, band])
-            at = (row * fluxes.shape[1] + band) * n_pix * n_pix
-            stamp = gain * place_image(buf, constants.plan, out, at, n_pix, flux)
+            number = row * fluxes.shape[1] + band
+            stamp = gain * place_image(buf, constants.plan, out, number, n_pix, flux)
             flux_in_stamp[row, band] = stamp / total

@@ -26,8 +26,7 @@ Array = np.ndarray
 
 _targets.use_baked(_cache.cache_folder())
 
-_COMMON: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
-_BORROWING: dict[str, Any] = {**_COMMON, "_nrt": False}
+_COMMON: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "_nrt": False}
 
 
 def _jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -45,21 +44,16 @@ def _jit(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 #: Double-precision set-up and bookkeeping: IEEE arithmetic as written.
-exact = _jit(**_BORROWING)
+exact = _jit(**_COMMON)
 
 #: Loops over rays and pixels in float32. No NaN or infinity reaches them: arguments are validated,
 #: and every division has a positive denominator.
-vectorised = _jit(fastmath={"contract", "nsz", "arcp", "nnan", "ninf"}, **_BORROWING)
+_FAST = {"contract", "nsz", "arcp", "nnan", "ninf"}
+vectorised = _jit(fastmath=_FAST, **_COMMON)
 
 #: A formula used inside such a loop. It must be inlined, or the loop around it stays scalar.
-formula = _jit(
-    fastmath={"contract", "nsz", "arcp", "nnan", "ninf"},
-    error_model="numpy",
-    cache=True,
-    forceinline=True,
-    _nrt=False,
-)
+formula = _jit(fastmath=_FAST, forceinline=True, **_COMMON)
 
 #: Bookkeeping per cell. Called for real, each array it is handed would cost a struct copy and a reference
 #: count.
-inlined = _jit(forceinline=True, **_BORROWING)
+inlined = _jit(forceinline=True, **_COMMON)

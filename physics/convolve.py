@@ -228,14 +228,12 @@ _add_row = across(_sum, 1, 1, 1)
 
 
 @vectorised
-def place_image(buf: Buffers, p: Plan, stamps: Array, at: int, n_pix: int, flux: Real) -> Real:
-    """The stamp that begins at stamps[at], flat, = flux x the image of `synthesise`; returns that image's sum
-    over it.
-    """
+def place_image(buf: Buffers, p: Plan, stamps: Array, number: int, n_pix: int, flux: Real) -> Real:
+    """Stamp `number` of `stamps` (flat) = flux x the image of `synthesise`; returns that image's sum."""
     image, sums, row, most = buf.values, buf.sums, image_row(p), n_pix // LANES * LANES
     sums[:] = F32(0.0)
     for j in range(n_pix):
-        line, place = j * row, at + j * n_pix
+        line, place = j * row, (number * n_pix + j) * n_pix
         _scale_row(image, (line,), image, (line,), stamps, (place,), (flux, flux), most)
         _add_row(image, (line,), sums, (0,), sums, (0,), NO_NUMBERS, most)
         for i in range(most, n_pix):

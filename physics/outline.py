@@ -25,7 +25,11 @@ _ZERO, _ONE, _TWO, _TINY = F32(0.0), F32(1.0), F32(2.0), F32(1e-30)
 
 
 class Frame(NamedTuple):
-    """How the lens maps to source units; see rays.Numbers. All float32."""
+    """The map from the lens frame to source units (along the source's axes, R = 1 at r_eff). All float32.
+
+    root_q, strength (theta_e sqrt(q), arcsec): the SIE. mxx..myy: I - Gamma. axx..ayy: the same for
+    deflections, without shear. tx, ty: source position relative to the lens.
+    """
 
     root_q: Real
     strength: Real

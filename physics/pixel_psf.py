@@ -123,6 +123,6 @@ def _render_pixel_rows(
             _filter(buf, constants.plan, transfers[band], modes)
             synthesise(buf, constants.plan, modes)
             flux = F32(gain * fluxes[row, band])
-            at = (row * fluxes.shape[1] + band) * n_pix * n_pix
-            stamp = gain * place_image(buf, constants.plan, out, at, n_pix, flux)
+            number = row * fluxes.shape[1] + band
+            stamp = gain * place_image(buf, constants.plan, out, number, n_pix, flux)
             flux_in_stamp[row, band] = stamp / total

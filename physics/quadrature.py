@@ -73,7 +73,8 @@ def _choose_rules(
     x: Array, y: Array, side: Array, home: Array, smallest: Real, ripple: Real, tolerance: Real, n: int,
     r: Numbers, c: tuple[Real, ...], s: tuple[Real, ...], value: Array, lost: Array, rule: Array,
 ) -> None:  # fmt: skip
-    jump = _SPLIT if r.strength > _ZERO else _ZERO
+    f = r.frame
+    jump = _SPLIT if f.strength > _ZERO else _ZERO
     for i in range(n):
         area = side[i] * side[i]
         half = side[i] * _HALF_DIAGONAL
@@ -86,9 +87,9 @@ def _choose_rules(
         inv_d = _ONE / math.sqrt(d2)
         inv_d2 = inv_d * inv_d
         inv_psi = inverse / math.sqrt(_ONE - r.one_minus_q * w)
-        k = min(r.strength * inv_psi * inv_d2, _STEEP)
-        mx, my = r.mxy * u - r.mxx * v, r.myy * u - r.myx * v
-        ax, ay = r.axy * u - r.axx * v, r.ayy * u - r.ayx * v
+        k = min(f.strength * inv_psi * inv_d2, _STEEP)
+        mx, my = f.mxy * u - f.mxx * v, f.myy * u - f.myx * v
+        ax, ay = f.axy * u - f.axx * v, f.ayy * u - f.ayx * v
         norm2 = r.m_norm2 - _TWO * k * (mx * ax + my * ay) + k * k * d2 * (ax * ax + ay * ay)
         reach = half * math.sqrt(max(norm2, _ZERO)) + second * k * d2 * inv_psi
         touching = half * inv_d > _CENTRE_REACH
@@ -126,9 +127,9 @@ def _choose_rules(
         inv_r2 = inv_outside * inv_outside
         steep = r.b_over_n * power
         along = k * (ax * sx + ay * sy)
-        gu, gv = r.mxx * sx + r.myx * sy + along * v, r.mxy * sx + r.myy * sy - along * u
+        gu, gv = f.mxx * sx + f.myx * sy + along * v, f.mxy * sx + f.myy * sy - along * u
         q2u = (_ONE - r.one_minus_q) * (_ONE - r.one_minus_q) * u
-        bend = (r.axx * q2u + r.axy * v) * sx + (r.ayx * q2u + r.ayy * v) * sy
+        bend = (f.axx * q2u + f.axy * v) * sx + (f.ayx * q2u + f.ayy * v) * sy
         bend *= k * d2 * inv_psi * inv_psi
         slope2 = (gu * gu + gv * gv) * inv_r2
         laplacian = steep * inv_r2 * ((steep + _TWO - _TWO * r.half_inv_n) * slope2 - norm2 - bend)

@@ -43,9 +43,7 @@ MOST_CORE_R_EFF, MOST_CORE_PIXELS = 0.04, 0.02
 class Numbers(NamedTuple):
     """One lensed source but for its deflection series. All float32.
 
-    cos, sin: lens orientation. root_q, one_minus_q, strength (theta_e sqrt(q), arcsec): the SIE.
-    mxx..myy: (I - Gamma) from the lens frame to source units (along the source's axes, R = 1 at r_eff).
-    axx..ayy: the same for deflections. tx, ty: source position relative to the lens, source units.
+    cos, sin: lens orientation. one_minus_q: of the lens. frame: from its frame to source units.
     half_inv_n, neg_b_log2e, log2_i0: log2 I = log2_i0 + neg_b_log2e (R^2)^half_inv_n.
     core_r2, core0..2: the smooth core. b_over_n, log2_peak, m_norm2, a_norm, steeper1..3: for error bounds.
     Light from within cut_reach (arcsec) of the lens centre has at most log2_cut.
@@ -53,19 +51,8 @@ class Numbers(NamedTuple):
 
     cos: Real
     sin: Real
-    root_q: Real
     one_minus_q: Real
-    strength: Real
-    mxx: Real
-    mxy: Real
-    myx: Real
-    myy: Real
-    axx: Real
-    axy: Real
-    ayx: Real
-    ayy: Real
-    tx: Real
-    ty: Real
+    frame: Frame
     half_inv_n: Real
     neg_b_log2e: Real
     log2_i0: Real
@@ -212,7 +199,7 @@ def prepare(lens: Array, source: Array, desk: Desk, pixel_scale: float) -> Rays:
     x_core = _core_radius(source, to_caustic - between, pixel_scale)
     core0, core1, core2 = core_polynomial(n_sersic, x_core, b)
     numbers = Numbers(
-        F32(c), F32(s), frame.root_q, F32(1.0 - q), *frame[1:],
+        F32(c), F32(s), F32(1.0 - q), frame,
         F32(0.5 / n_sersic), F32(-b / math.log(2.0)), F32(math.log2(peak)),
         F32(x_core**2), F32(peak * core0), F32(peak * core1), F32(peak * core2),
         F32(b / n_sersic), F32(math.log2(peak * core0)),
@@ -233,17 +220,18 @@ def _to_source(
     The lens equation of lens.py for dx, dy relative to the lens, arcsec. Error of X, Y: the series' and
     float32 rounding, together 3e-7 (theta_e + |theta|) / r_eff.
     """
+    f = r.frame
     u = r.cos * dx + r.sin * dy
     v = r.cos * dy - r.sin * dx
-    a = r.root_q * u
+    a = f.root_q * u
     inverse = _ONE / math.sqrt(a * a + v * v + _TINY)
     c = a * inverse
     w = c * c
     t = _TWO * w - _ONE
     au = c * polynomial(t, c_terms)
     av = v * inverse * polynomial(t, s_terms)
-    x = r.mxx * u + r.mxy * v - r.axx * au - r.axy * av - r.tx
-    y = r.myx * u + r.myy * v - r.ayx * au - r.ayy * av - r.ty
+    x = f.mxx * u + f.mxy * v - f.axx * au - f.axy * av - f.tx
+    y = f.myx * u + f.myy * v - f.ayx * au - f.ayy * av - f.ty
     return x, y, u, v, inverse, w
 
 

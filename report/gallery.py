@@ -87,7 +87,7 @@ def index_stamps(run_dir: Path, like: Collection[str] = ()) -> StampIndex:
 
 
 def choose(metrics: Frame, theta: Groups, index: StampIndex, l2: Floats) -> list[Pick]:
-    """For each group of theta_E: the worst by closure, some by SNR (`_by_snr`), and a random few.
+    """For each group of theta_E: the worst by closure, some by SNR (`_by_role`), and a random few.
 
     l2: of each row, how far the closure test found it from its reference; NaN where it was not sampled.
     """

@@ -16,8 +16,8 @@ WITH hosts AS (
     avg(CASE WHEN psfdepth_r > 0e0 AND arc_snr > 0e0
       THEN ln(arc_snr / (total_injected_flux * sqrt(psfdepth_r))) END) AS snr,
     -- a neighbour of the host may draw its centroid an arcsec away: one such host is no outlying brick
-    CASE WHEN abs(avg(host_x_arcsec)) > 3e-1 THEN 3e-1 * sign(avg(host_x_arcsec)) ELSE avg(host_x_arcsec) END AS x,
-    CASE WHEN abs(avg(host_y_arcsec)) > 3e-1 THEN 3e-1 * sign(avg(host_y_arcsec)) ELSE avg(host_y_arcsec) END AS y,
+    least(greatest(avg(host_x_arcsec), -3e-1), 3e-1) AS x,
+    least(greatest(avg(host_y_arcsec), -3e-1), 3e-1) AS y,
     avg(ln(CASE WHEN sky_noise_g > 0e0 THEN sky_noise_g END)) AS noise_g,
     avg(ln(CASE WHEN sky_noise_r > 0e0 THEN sky_noise_r END)) AS noise_r,
     avg(ln(CASE WHEN sky_noise_z > 0e0 THEN sky_noise_z END)) AS noise_z
