@@ -42,7 +42,9 @@ def with_noise(tables: Tables, amplitude: float = 1.0, gain: float = 1.0) -> Tab
 
 
 def test_light_without_noise_is_not_judged(judge: Judge, clean: Tables) -> None:
-    assert judge(clean, "light_noise").status == "NOT_EXERCISED"
+    answer = judge(clean, "light_noise")
+    assert (answer.status, answer.statistic) == ("NOT_EXERCISED", None)
+    assert answer.message.startswith("none of ")
 
 
 @pytest.mark.parametrize("tier", ["pilot", "grid", "train"])

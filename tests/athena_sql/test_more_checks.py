@@ -153,6 +153,28 @@ def test_an_empty_cell_of_one_split_fails(judge: Judge, clean: Tables) -> None:
     assert (result.status, result.statistic, result.bound) == ("FAIL", 1.0, 0.0)
 
 
+def test_without_controls_nothing_is_said_of_how_they_match(judge: Judge, clean: Tables) -> None:
+    answer = judge(clean, "control_match")
+    assert (answer.status, answer.statistic) == ("NOT_EXERCISED", None)
+    assert answer.message.endswith("injections: nothing to compare.")
+
+
+def test_one_host_beside_its_place_is_no_outlying_brick(judge: Judge) -> None:
+    """A neighbour of a host draws its centroid away; where there are many bricks, that would stand out."""
+    many = make_run(n_bricks=80, hosts_per_brick=8)
+    first = many["metrics"]["host_id"][0].as_py()
+
+    def away(row: dict[str, Any]) -> float:
+        return row["host_x_arcsec"] + (20.0 if row["host_id"] == first else 0.0)
+
+    assert judge(plant(many, "metrics", "host_x_arcsec", away), "brick_outliers").status == "PASS"
+
+
+@pytest.mark.parametrize("tier", ["pilot", "train"])
+def test_sources_that_no_survey_has_do_not_start_the_next_tier(tier: str) -> None:
+    assert "realism" in load_tier(tier).critical
+
+
 @pytest.mark.parametrize(
     "name", ["flux_identity", "source_flux", "split_balance", "coverage", "source_positions",
              "brick_outliers", "snr_depth", "host_pixels"],

@@ -43,6 +43,14 @@ def test_the_lines_are_printed() -> None:
     out = CliRunner().invoke(command, ["estimate", "pilot"], standalone_mode=False).output
     assert "pilot: 25,200 rows in 700 bricks" in out
     assert "$ fargate" in out
+    assert "GB of stamps" in out
+    assert "MB of manifest" in out
+
+
+def test_keeping_the_tables_costs_the_list_price_of_s3() -> None:
+    """0.023 $ a GB and month of Standard storage."""
+    train = told("train")
+    assert train["dollars_a_month"] == pytest.approx(0.023e-9 * sum(train["bytes"].values()), abs=0.005)
 
 
 def test_an_unknown_tier_is_refused() -> None:

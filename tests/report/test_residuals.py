@@ -51,6 +51,7 @@ def test_what_the_noise_leaves_is_shown_where_light_has_noise() -> None:
     # of all rows of the sample one is within, one beyond, the others have none though there is noise
     assert line[2:] == ("0.15", "0.005", f"{len(table) - 1}")
     assert noisy.notes == ()
+    assert len(noisy.charts) == len(without.charts) + 1
 
 
 def test_rows_of_metrics_find_their_deviation_by_their_task() -> None:
