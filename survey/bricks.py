@@ -104,7 +104,7 @@ def brick_at(ra: float, dec: float) -> Brick:
     """
     if not (math.isfinite(ra) and -90.0 <= dec <= 90.0):
         raise SurveyError(f"no brick at ra={ra}, dec={dec}: give finite degrees with -90 <= dec <= 90")
-    row = min(int((dec + 90.0 + BRICK_SIZE_DEG / 2) / BRICK_SIZE_DEG), N_ROWS - 1)
+    row = _row_at(dec)
     count, turn = columns_in_row(row), float(wrap_ra(ra))
     column = min(int(turn / 360.0 * count), count - 1)
     if turn < 360.0 * column / count:  # rounding at an edge: `owns` decides
@@ -136,6 +136,11 @@ def brick_named(name: str) -> Brick:
         if 0 <= column < columns_in_row(row) and _name(row, column) == name:
             return _brick(row, column)
     raise SurveyError(f"brick name {name!r} is none of the survey's: its row has no such right ascension")
+
+
+def _row_at(dec: float) -> int:
+    row = min(int((dec + 90.0 + BRICK_SIZE_DEG / 2) / BRICK_SIZE_DEG), N_ROWS - 1)
+    return row - 1 if dec < _row_dec(row) - BRICK_SIZE_DEG / 2 else row  # just below an edge the sum rounds up
 
 
 def _row_dec(row: int) -> float:

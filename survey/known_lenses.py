@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from survey.errors import CatalogueError
+
+_NAMES = {"ra": ("ra", "raj2000", "ra_j2000", "ra_deg", "radeg"),
+          "dec": ("dec", "decj2000", "dec_j2000", "dej2000", "dec_deg", "decdeg", "dedeg")}  # fmt: skip
+_UNIT = re.compile(r"[\s_]*[\[(].*[\])]$")
 
 DEFAULT_RADIUS_ARCSEC = 12.0
 """Half of the diagonal of a 64-pixel stamp (11.9"): a lens further off is on no pixel of the host's stamp."""
@@ -48,7 +53,7 @@ def read_known_lenses(path: Path, radius_arcsec: float = DEFAULT_RADIUS_ARCSEC) 
     ----------
     path : Path
         Text with a line of column names, separated by commas, semicolons or tabs, of which `ra` and `dec`
-        (either case, degrees) are used.
+        (degrees) are used: in either case, with a unit in brackets behind it, or as VizieR names them.
     radius_arcsec : float
         See `KnownLenses`.
 
@@ -67,13 +72,7 @@ def read_known_lenses(path: Path, radius_arcsec: float = DEFAULT_RADIUS_ARCSEC) 
         rows = list(csv.reader(lines, delimiter=delimiter))
     except csv.Error as error:
         raise CatalogueError(f"{path}: cannot be read ({error}); give a CSV of positions") from error
-    names = [name.strip().lower() for name in rows[0]] if rows else []
-    for name in ("ra", "dec"):
-        if name not in names:
-            named = f"{head[:60].strip()!r}"
-            message = f"no column {name}; its first line, {named}, must name ra and dec (degrees)"
-            raise CatalogueError(f"{path}: {message}")
-    columns = names.index("ra"), names.index("dec")
+    columns = _column_of("ra", rows, path), _column_of("dec", rows, path)
     filled = [(number, row) for number, row in enumerate(rows[1:], 2) if any(row)]
     positions = [_position(path, number, row, columns) for number, row in filled]
     if not positions:
@@ -81,6 +80,18 @@ def read_known_lenses(path: Path, radius_arcsec: float = DEFAULT_RADIUS_ARCSEC) 
         raise CatalogueError(f"{path}: {message}")
     ra, dec = np.array(positions, dtype=np.float64).reshape(-1, 2).T
     return KnownLenses(ra, dec, radius_arcsec)
+
+
+def _column_of(name: str, rows: list[list[str]], path: Path) -> int:
+    """Number the column that holds a coordinate, by its name in the first line."""
+    head = rows[0] if rows else []
+    names = [_UNIT.sub("", column.strip().lower()).lstrip("_#").strip() for column in head]
+    for known in _NAMES[name]:
+        if known in names:
+            return names.index(known)
+    first = ",".join(head)[:60].strip()
+    message = f"no column {name}; its first line, {first!r}, must name ra and dec (degrees)"
+    raise CatalogueError(f"{path}: {message}")
 
 
 def _position(path: Path, number: int, row: list[str], columns: tuple[int, int]) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from survey.layout import PIXEL_SCALE
 
 _SCALE_TOLERANCE = 1e-4
-_CARDS = ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CD1_1", "CD2_2")
+_CARDS = ("CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,10 @@ class TanWCS:
         ------
         ValueError
             If it is not a TAN projection, north up, at the survey's pixel scale.
+
+        Notes
+        -----
+        The matrix is CD, or PC (by default that of no rotation) times CDELT: section 2.1.2 of paper I.
         """
         kinds = (str(header.get("CTYPE1", "")).strip(), str(header.get("CTYPE2", "")).strip())
         if kinds != ("RA---TAN", "DEC--TAN"):
@@ -52,17 +56,17 @@ class TanWCS:
         missing = [card for card in _CARDS if card not in header]
         if missing:
             raise ValueError(f"no {', '.join(missing)} in the header")
-        steps = np.array([float(header[f"CD{i}_{j}"]) if f"CD{i}_{j}" in header else 0.0 for i, j in _MATRIX])
+        steps = _steps(header)
         expected = np.array([-PIXEL_SCALE, 0.0, 0.0, PIXEL_SCALE]) / 3600.0
         if not np.all(np.abs(steps - expected) < _SCALE_TOLERANCE * PIXEL_SCALE / 3600.0):
             raise ValueError(f"CD matrix {steps.tolist()} where {expected.tolist()} is expected")
-        return cls(
-            ra0=float(header["CRVAL1"]),
-            dec0=float(header["CRVAL2"]),
-            x0=float(header["CRPIX1"]) - 1.0,
-            y0=float(header["CRPIX2"]) - 1.0,
-            scale_arcsec=float(steps[3]) * 3600.0,
-        )
+        ra0, dec0, x0, y0 = (_number(header[card]) for card in _CARDS)
+        if not (abs(ra0) <= 360.0 and abs(dec0) <= 90.0 and np.isfinite([x0, y0]).all()):
+            raise ValueError(f"CRVAL {ra0}, {dec0}, CRPIX {x0}, {y0} where degrees and pixels are expected")
+        pole = _number(header.get("LONPOLE", _DEFAULT_POLE if dec0 < 90.0 else 0.0))
+        if pole != (_DEFAULT_POLE if dec0 < 90.0 else 0.0):
+            raise ValueError(f"LONPOLE {pole:g} where a projection without is expected")
+        return cls(ra0, dec0, x0 - 1.0, y0 - 1.0, scale_arcsec=float(steps[3]) * 3600.0)
 
     def to_header(self) -> dict[str, float | str]:
         """Give the header cards of this projection."""
@@ -109,12 +113,12 @@ class TanWCS:
         depth = np.where(depth > 0.0, depth, np.nan)
         xi = np.cos(d) * np.sin(da) / depth
         eta = (np.sin(d) * np.cos(d0) - np.cos(d) * np.sin(d0) * np.cos(da)) / depth
-        step = np.radians(self.scale_arcsec / 3600.0)
+        step = self._step
         return self.x0 - xi / step, self.y0 + eta / step
 
     def to_sky(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Give the sky position of pixels (counted from 0): right ascension in [0, 360) and dec, degrees."""
-        step = np.radians(self.scale_arcsec / 3600.0)
+        step = self._step
         xi = (self.x0 - np.asarray(x, dtype=np.float64)) * step
         eta = (np.asarray(y, dtype=np.float64) - self.y0) * step
         d0 = np.radians(self.dec0)
@@ -124,5 +128,27 @@ class TanWCS:
         wrapped = np.mod(ra, 360.0)
         return np.where(wrapped >= 360.0, 0.0, wrapped), dec
 
+    @property
+    def _step(self) -> float:
+        """Radians a pixel; the standard's default turns the plane by half a turn at CRVAL2 = 90 (LONPOLE 0)."""
+        step = float(np.radians(self.scale_arcsec / 3600.0))
+        return step if self.dec0 < 90.0 else -step
+
 
 _MATRIX = ((1, 1), (1, 2), (2, 1), (2, 2))
+_DEFAULT_POLE = 180.0
+
+
+def _steps(header: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Give the matrix from pixels to degrees, as (11, 12, 21, 22); elements that are absent are 0."""
+    if any(f"CD{i}_{j}" in header for i, j in _MATRIX):
+        return np.array([_number(header.get(f"CD{i}_{j}", 0.0)) for i, j in _MATRIX])
+    if not ("CDELT1" in header and "CDELT2" in header):
+        raise ValueError("no CD1_1 and no CDELT1 in the header")
+    turned = ((header.get(f"PC{i}_{j}", float(i == j)), header[f"CDELT{i}"]) for i, j in _MATRIX)
+    return np.array([_number(pc) * _number(delta) for pc, delta in turned])
+
+
+def _number(value: Any) -> float:
+    """Read a header's number; its exponent may be written with a D (FITS standard 4.0, 4.2.4)."""
+    return float(str(value).upper().replace("D", "E"))

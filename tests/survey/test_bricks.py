@@ -68,6 +68,15 @@ def test_edges_belong_to_the_brick_east_of_them():
             assert brick_at(np.nextafter(brick.ra2, 0), brick.dec) == brick
 
 
+def test_points_a_bit_below_an_edge_in_dec_belong_to_the_row_below():
+    for row in range(1, N_ROWS):
+        edge = -90.125 + 0.25 * row  # exact in binary
+        for dec in (edge, np.nextafter(edge, -90.0), np.nextafter(edge, 90.0)):
+            brick = brick_at(200.0, float(dec))
+            assert brick.owns(200.0, dec), (row, dec)
+            assert brick_named(brick.name) == brick
+
+
 def test_right_ascension_wraps_at_zero():
     east, west = brick_at(0.01, 2.0), brick_at(-0.01, 2.0)
     assert (east.ra1, west.ra2) == (0.0, 360.0)

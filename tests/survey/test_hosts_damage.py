@@ -9,6 +9,7 @@ import pytest
 from astropy.io import fits
 
 from cli.main import main
+from survey.known_lenses import read_known_lenses
 from survey.layout import tractor_path
 
 
@@ -158,6 +159,16 @@ def test_damaged_lists_of_lenses(text, message, sweep, capsys, tmp_path):
     lenses.write_text(text)
     line = refused(capsys, tmp_path, sweep, "--known-lenses", lenses)
     assert f"{lenses}: {message}" in line
+
+
+@pytest.mark.parametrize(
+    "head", ["name,RA [deg],DEC [deg],zlens", "id;RAJ2000;DEJ2000;z", "#\tra (deg)\tDec(deg)\tz"]
+)
+def test_lists_of_lenses_name_their_columns_in_several_ways(head, tmp_path):
+    mark = next(m for m in "\t;," if m in head)
+    (tmp_path / "lenses.csv").write_text(f"{head}\n{mark.join(['J1', '2.83435', '-8.7643', '-'])}\n")
+    lenses = read_known_lenses(tmp_path / "lenses.csv")
+    assert lenses.near([2.83435, 2.84], [-8.7643, -8.7643]).tolist() == [True, False]
 
 
 def test_other_options(sweep, capsys, tmp_path):

@@ -6,7 +6,7 @@ from astropy.wcs import WCS
 from survey.bricks import brick_at
 from survey.wcs import TanWCS
 
-PLACES = [(59.1, -30.5), (0.01, 2.0), (125.0, 79.75), (3.0, 0.0)]
+PLACES = [(59.1, -30.5), (0.01, 2.0), (125.0, 79.75), (3.0, 0.0), (180.0, 90.0), (180.0, -90.0)]
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -17,7 +17,8 @@ def test_projection_agrees_with_astropy(place):
     x, y = np.random.default_rng(1).uniform(-100, 3700, (2, 50))
     ra, dec = wcs.to_sky(x, y)
     expected = oracle.all_pix2world(x, y, 0)
-    assert np.abs((ra - expected[0] + 180) % 360 - 180).max() < 1e-9
+    turn = np.abs((ra - expected[0] + 180) % 360 - 180)
+    assert (turn * np.cos(np.radians(dec))).max() < 1e-9
     assert np.abs(dec - expected[1]).max() < 1e-9
     back = wcs.to_pixel(ra, dec)
     assert np.abs(np.array(back) - [x, y]).max() < 1e-6
@@ -53,6 +54,31 @@ def test_other_projections_are_refused(card, value, what):
         del header[card]
     with pytest.raises(ValueError, match=what):
         TanWCS.from_header(header)
+
+
+def plain(wcs: TanWCS) -> dict[str, object]:
+    """The cards as WCS libraries write them: CDELT, and PC where it is not the unit matrix."""
+    return dict(WCS(fits.Header(wcs.to_header())).to_header())
+
+
+@pytest.mark.parametrize("form", ["CDELT", "PC", "exponents"])
+def test_other_forms_of_the_same_header(form):
+    wcs = TanWCS(59.125, -30.5, 1799.5, 1799.5)
+    header = plain(wcs) if form != "exponents" else {**wcs.to_header()}
+    if form == "CDELT":
+        header |= {"PC1_1": 1.0, "PC2_2": 1.0, "CDELT1": -0.262 / 3600, "CDELT2": 0.262 / 3600}
+    if form == "exponents":
+        header |= {"CD1_1": "-7.2777777777777D-05", "CD2_2": "7.2777777777777D-05", "CRVAL1": "5.9125D+01"}
+    assert TanWCS.from_header(header).close_to(wcs)
+    del header["CRVAL1" if form == "exponents" else "CDELT1"]
+    with pytest.raises(ValueError, match="no C"):
+        TanWCS.from_header(header)
+
+
+@pytest.mark.parametrize(("card", "value"), [("LONPOLE", 0.0), ("CRVAL2", 91.0), ("CRPIX1", "NaN")])
+def test_projections_that_would_be_read_wrong_are_refused(card, value):
+    with pytest.raises(ValueError, match=card[:5]):
+        TanWCS.from_header({**TanWCS(10.0, 10.0, 0.0, 0.0).to_header(), card: value})
 
 
 def test_points_on_the_other_side_of_the_sky_have_no_pixel():
