@@ -31,7 +31,7 @@ def cache(
 
     A later run of the same sky in this workspace finds them there. Stopped or failed, start it again: what is
     cached stays, and only the rest is fetched. A brick that cannot be used is listed with its reason, and
-    asked for again by this command alone.
+    asked for again by this command alone; if none can be used, the exit code is 2.
     """
     from pipeline.manifest import plan_run
 
@@ -62,13 +62,14 @@ def _named(asked: RunRequest) -> RunRequest:
 
 def _stage(store: FolderStore, asked: RunRequest, chunks_key: str) -> dict[str, Any]:
     from pipeline.staging import Tally, stage_chunk
+    from pipeline.usable import refuse_unusable
     from survey.sources import open_source
 
     source = open_source(asked.sky, note=say)
     chunks = [ChunkRecord.from_event(event) for event in get_json(store, chunks_key)]
     tally = Tally(Progress("4b", sum(len(chunk.bricks) for chunk in chunks), "bricks"))
-    for chunk in chunks:
-        stage_chunk(store, source, asked, chunk, tally, retry_bad=True)
+    found = [stage_chunk(store, source, asked, chunk, tally, retry_bad=True) for chunk in chunks]
+    refuse_unusable(asked.sky, found)
     return {**tally.counts(), "quarantined": sorted(tally.quarantined, key=lambda row: row["brick"])}
 
 
@@ -78,7 +79,9 @@ def _print(result: dict[str, Any]) -> None:
     print(f"verified     {verified or 'nothing'}")
     print(f"fetched      {result['fetched_bytes'] / 1e6:,.1f} MB")
     print(f"saved        {result['saved_bytes'] / 1e6:,.1f} MB by ranges")
+    if result["negative_invvar_pixels"]:
+        print(f"invvar       {result['negative_invvar_pixels']:,} pixels below 0, taken as 0: no weight")
     print(f"quarantined  {result['quarantined_bricks']:,}")
     for row in result["quarantined"]:
-        print(f"  {row['brick']} {row['reason']}: {row['file']}")
+        print(f"  {row['brick']} {row['reason']}: {row.get('message', row['file'])}")
     print(f"folder       {result['folder']}")

@@ -35,6 +35,7 @@ from pipeline.schema import BANDS, MANIFEST, METRICS, STAMPS, Table
 from pipeline.storage import cache_key
 from pipeline.store import Store, get_json, publish, publish_json
 from pipeline.tier import Tier
+from pipeline.usable import refuse_unusable_run
 from survey.coadd import BrickReader, Cutout
 from survey.errors import BrickError, CutoutError
 from survey.layout import PIXEL_SCALE
@@ -51,13 +52,17 @@ _RAW_DICTIONARY = 1 << 28  # bytes: a brick's raw cutouts, each stored once and 
 
 
 def inject_chunk(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[str, Any]:
-    """Inject every brick of a chunk and publish its parts; counts. InputError for a bad manifest row."""
+    """Inject every brick of a chunk and publish its parts; counts.
+
+    InputError for a bad manifest row, and for a run without a usable brick.
+    """
     tier = tier_of(request)
     layout = request.layout
     manifest_key = layout.partition(MANIFEST.name, chunk.region_split).part(chunk.part)
     manifest = read(store.get(manifest_key), MANIFEST, store.uri(manifest_key))
     check_rows(manifest, MANIFEST, store.uri(manifest_key), "task_id")
     cached = get_json(store, layout.receipt(CACHE_PHASE, chunk.chunk_id))["bricks"]
+    refuse_unusable_run(store, request, cached)
 
     progress = Progress(f"4c {chunk.chunk_id}", len(manifest), "rows")
     metrics: list[pa.Table] = []

@@ -57,7 +57,8 @@ def cache_chunk(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[s
 class Tally:
     """What staging did, brick by brick.
 
-    `fetched_bytes` are those asked for now, `source_bytes` what the same bricks have at the source.
+    `fetched_bytes` are those asked for now, `source_bytes` what the same bricks have at the source;
+    `negative_pixels` of the bricks' invvar are below 0, and no weight.
     """
 
     progress: Progress | None = None
@@ -65,6 +66,7 @@ class Tally:
     reused: int = 0
     source_bytes: int = 0
     fetched_bytes: int = 0
+    negative_pixels: int = 0
     verified: Counter[str] = field(default_factory=Counter)
     quarantined: list[dict[str, str]] = field(default_factory=list)
     _lock: Any = field(default_factory=threading.Lock)
@@ -78,6 +80,7 @@ class Tally:
                 self.quarantined.append({"brick": brick, **record})
             for file in record.get("files", {}).values():
                 self.verified[file["verified"]] += 1
+                self.negative_pixels += file.get("negative_pixels", 0)  # older records do not say
                 self.source_bytes += 0 if reused else file["source_bytes"]
                 self.fetched_bytes += 0 if reused else file["fetched_bytes"]
             if self.progress is not None:
@@ -99,6 +102,7 @@ class Tally:
             "cached_before": self.reused,
             "fetched_bytes": self.fetched_bytes,
             "saved_bytes": self.source_bytes - self.fetched_bytes,
+            "negative_invvar_pixels": self.negative_pixels,
             "files_verified_by": dict(sorted(self.verified.items())),
         }
 
@@ -235,19 +239,22 @@ def _described(targets: Targets | None) -> str:
 
 
 def cache_brick(store: Store, source: Source, brick: str, targets: Targets | None = None) -> dict[str, Any]:
-    """{"files": {path: {"sha256", "bytes", ...}}} of a cached brick, or {"reason", "file"} of a bad one."""
+    """{"files": {path: {"sha256", "bytes", ...}}} of a cached brick, or {"reason", "file", "message"}.
+
+    The latter of one that cannot be used: why, the first file at fault, and a line that says what helps.
+    """
     with tempfile.TemporaryDirectory() as folder:
         try:
             files = fetch_brick(source, brick, Path(folder), targets)
         except BrickError as error:
-            return {"reason": error.reason, "file": Path(error.path).name}
+            return {"reason": error.reason, "file": Path(error.path).name, "message": str(error)}
         for file in files:
             store.publish_file(cache_key(file.relative, file.sha256), file.path)
         return {"files": {file.relative: _entry(file) for file in files}}
 
 
 def _entry(file: CachedFile) -> dict[str, Any]:
-    names = ("sha256", "bytes", "verified", "source_bytes", "fetched_bytes")
+    names = ("sha256", "bytes", "verified", "source_bytes", "fetched_bytes", "negative_pixels")
     return {name: getattr(file, name) for name in names}
 
 

@@ -140,7 +140,8 @@ def brick_named(name: str) -> Brick:
 
 def _row_at(dec: float) -> int:
     row = min(int((dec + 90.0 + BRICK_SIZE_DEG / 2) / BRICK_SIZE_DEG), N_ROWS - 1)
-    return row - 1 if dec < _row_dec(row) - BRICK_SIZE_DEG / 2 else row  # just below an edge the sum rounds up
+    # just below an edge the sum rounds up
+    return row - 1 if dec < _row_dec(row) - BRICK_SIZE_DEG / 2 else row
 
 
 def _row_dec(row: int) -> float:

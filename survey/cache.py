@@ -11,7 +11,7 @@ from pathlib import Path
 
 from survey.errors import BrickError, SurveyError
 from survey.layout import MASK_KIND, MOST_FILE_BYTES, brick_files, coadd_folder, coadd_path
-from survey.openfile import CoaddFile
+from survey.openfile import CoaddFile, refuse_incomplete
 from survey.ranges import RangePlan, Targets, plan_ranges
 from survey.sources import FolderSource, RangesIgnoredError, S3Source, Source, open_source
 from survey.verify import check_agreement, check_coadd
@@ -48,11 +48,13 @@ class CachedFile:
     sha256 : str
         Its SHA-256, hexadecimal.
     verified : str
-        By what: "sha256" (the survey's list of sums names it), "fits" (no list does: length, structure, FITS
-        checksums or, in a file without, each tile decoded), "tiles" (some tiles of the file: structure, each
-        tile decoded; the survey's sums are of the whole file and say nothing about it).
+        By what, beside its structure and that each tile decodes: "sha256" (the survey's list of sums names
+        it), "fits" (no list does: FITS checksums, if it has them), "tiles" (some tiles of the file: the
+        survey's sums are of the whole file and say nothing about it).
     source_bytes, fetched_bytes : int
         Size of the whole file at the source, and how much of it was asked for.
+    negative_pixels : int
+        Pixels of an invvar that are below 0, and read as 0.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class CachedFile:
     verified: str
     source_bytes: int
     fetched_bytes: int
+    negative_pixels: int
 
 
 def fetch_brick(
@@ -92,9 +95,9 @@ def fetch_brick(
     Raises
     ------
     BrickError
-        reason "not_found" (brick not in the source), "missing_band" (some files absent), "hash_mismatch",
-        "truncated", "corrupt", "web_page", "wrong_file", "bad_layout", "wrong_unit", "bad_wcs" or
-        "wrong_shape".
+        reason "not_found" (brick not in the source), "missing_band", "missing_file", "hash_mismatch",
+        "truncated", "corrupt", "web_page", "wrong_file", "bad_layout", "wrong_unit", "bad_wcs", "wrong_shape"
+        or "absent_tile".
     TransientError
         If another try may help.
     """
@@ -152,14 +155,7 @@ def sha256_of(path: Path) -> str:
 
 def _check_complete(source: Source, brick: str, present: Mapping[str, int]) -> None:
     wanted = brick_files(brick)
-    absent = [path for path in wanted if path not in present]
-    if len(absent) == len(wanted):
-        raise BrickError("not_found", source.address(absent[0]), f"brick {brick} is not there; leave it out")
-    if absent:
-        names = ", ".join(Path(path).name for path in absent)
-        raise BrickError(
-            "missing_band", source.address(absent[0]), f"absent: {names}; leave brick {brick} out"
-        )
+    refuse_incomplete(brick, [path for path in wanted if path not in present], source.address)
     for path in wanted:
         if present[path] > MOST_FILE_BYTES:
             message = f"{present[path]:,} bytes are more than any file of the survey has; leave the brick out"
@@ -233,9 +229,7 @@ class _Fetch:
         part, address = _part(self.folder / relative), self.source.address(relative)
         try:
             part.write_bytes(plan.fetch(self.source))
-            self.opened[relative] = check_coadd(part, relative, address)
-            for tile in plan.tiles:
-                self.opened[relative].tile(tile)
+            coadd = self.opened[relative] = check_coadd(part, relative, address)
             found = CachedFile(
                 path=part,
                 relative=relative,
@@ -244,6 +238,7 @@ class _Fetch:
                 verified="tiles",
                 source_bytes=self.present[relative],
                 fetched_bytes=plan.fetched_bytes,
+                negative_pixels=coadd.check(plan.tiles),
             )
             part.replace(self.folder / relative)
         finally:
@@ -258,10 +253,9 @@ class _Fetch:
             )
             raise BrickError("hash_mismatch", address, message)
         coadd = self.opened[relative] = check_coadd(path, relative, address)
-        if expected is None and "DATASUM" not in coadd.header:
-            coadd.read()  # older releases have no checksums: only decoding tells
         size, by = path.stat().st_size, "fits" if expected is None else "sha256"
-        return CachedFile(path, relative, size, found, by, size, size)
+        # A right sum says that the bytes are the survey's, decoding alone that 4c can read them.
+        return CachedFile(path, relative, size, found, by, size, size, negative_pixels=coadd.check())
 
     def _read_sums(self) -> None:
         """Read the lists of sums that lie beside the brick's files, whatever release their names name."""

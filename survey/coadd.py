@@ -13,9 +13,9 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
-from survey.errors import BrickError, CutoutError
+from survey.errors import CutoutError
 from survey.layout import BANDS, MASK_KIND, PIXEL_SCALE, coadd_path
-from survey.maskbits import bits_from_header, flagged
+from survey.maskbits import flagged
 from survey.openfile import CoaddFile, Content, find_files, open_coadd
 from survey.strip import Strip
 from survey.tiles import Box
@@ -138,10 +138,7 @@ class BrickReader:
             self._coadds[kind, band] = open_coadd(file, kind, name, verify=self._verify)
         mask = self._coadds[MASK_KIND, None]
         check_agreement(self._coadds.values(), mask)
-        try:
-            self.mask_bits = bits_from_header(mask.header)
-        except ValueError as error:
-            raise BrickError("bad_layout", mask.name, f"{error}; fetch the file again") from error
+        self.mask_bits = mask.mask_bits
         return self
 
     def __exit__(

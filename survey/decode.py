@@ -14,6 +14,7 @@ import numpy as np
 from astropy.io.fits.hdu.compressed._compression import (
     decompress_hcompress_1_c,
     decompress_rice_1_c,
+    unquantize_double_c,
     unquantize_float_c,
 )
 from numpy.typing import NDArray
@@ -26,9 +27,12 @@ _TYPES: dict[str, type[np.generic]] = {
     "16": np.int16,
     "32": np.int32,
     "-32": np.float32,
+    "-64": np.float64,
 }
+_UNSIGNED: dict[tuple[str, float], type[np.generic]] = {("16", 2.0**15): np.int32, ("32", 2.0**31): np.int64}
+"""By BITPIX and BZERO: unsigned integers are written as signed ones with that offset."""
 _DITHER = {"NO_DITHER": 0, "SUBTRACTIVE_DITHER_1": 1, "SUBTRACTIVE_DITHER_2": 2}
-_CODECS = {"RICE_1": "RICE_1", "RICE_ONE": "RICE_1", "GZIP_1": "GZIP_1", "HCOMPRESS_1": "HCOMPRESS_1"}
+_CODECS = {name: name for name in ("RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1")} | {"RICE_ONE": "RICE_1"}
 _GZIP = 31
 """zlib's name for the gzip format."""
 _HCOMPRESS = b"\xdd\x99"
@@ -54,27 +58,32 @@ class TileDecoder:
     def __init__(self, image: TiledImage, path: object) -> None:
         cards = image.span.cards
         try:
-            self._settings, scaled = _settings(cards), _scaled(cards)
+            self._settings, (scale, zero) = _settings(cards), _scaling(cards)
             self._seed = int(cards.get("ZDITHER0", "1"))
         except (KeyError, ValueError, OverflowError) as error:
             raise BrickError("corrupt", path, f"a header garbles {error}; fetch it again") from error
         codec, bits = cards.get("ZCMPTYPE", ""), cards.get("ZBITPIX", "")
         method = cards.get("ZQUANTIZ", "NO_DITHER")
-        quantised = bits == "-32" and image.steps is not None
+        quantised = bits in ("-32", "-64") and image.steps is not None
+        unsigned = _UNSIGNED.get((bits, zero))
+        found = f"compressed by {codec!r}, BITPIX {bits!r}, {method}, BSCALE {scale:g}, BZERO {zero:g}"
         if (
             codec not in _CODECS
             or bits not in _TYPES
             or (quantised and method not in _DITHER)
-            or scaled
-            or not _known(self._settings, self._seed)
+            or scale != 1.0
+            or (zero != 0.0 and unsigned is None)
         ):
-            found = f"{codec!r}, {method}, {self._settings}, ZDITHER0 {self._seed}, BITPIX {bits!r}"
-            found += ", BZERO or BSCALE" if scaled else ""
-            message = f"compressed by {found}: the survey has no such coadd; fetch it again"
+            message = f"{found}: not read here; unpack it with funpack and pack it as RICE or GZIP with fpack"
+            raise BrickError("bad_layout", path, message)
+        if not _known(self._settings, self._seed):
+            message = f"{found}, {self._settings}, ZDITHER0 {self._seed}: no codec can be; fetch it again"
             raise BrickError("bad_layout", path, message)
         self._image, self._path = image, path
         self._codec = _CODECS[codec]
-        self.type = np.dtype(_TYPES[bits])
+        self._stored = np.dtype(_TYPES[bits])
+        self._offset = int(zero)
+        self.type = np.dtype(unsigned) if unsigned else self._stored
         self._dither = _DITHER[method] if quantised else 0
         self._quantised = quantised
 
@@ -114,21 +123,23 @@ class TileDecoder:
         if image.storage[tile] != STORAGE.index("COMPRESSED_DATA"):  # a float tile that no quantisation suits
             plain = STORAGE[image.storage[tile]] == "UNCOMPRESSED_DATA"
             raw = content if plain else _unzipped(content, shape[0] * shape[1])
-            return _big_endian(raw, self.type).reshape(shape)
+            return _big_endian(raw, self._stored).reshape(shape)
         numbers = self._numbers(content, shape)
         if image.steps is None or not self._quantised:
-            return numbers.reshape(shape).astype(self.type, copy=False)
+            pixels = numbers.reshape(shape).astype(self.type, copy=False)
+            return pixels + self.type.type(self._offset) if self._offset else pixels
         scale, zero = float(image.steps[0][tile]), float(image.steps[1][tile])
         if self._dither:
-            found = unquantize_float_c(
+            unquantize = unquantize_float_c if self.type == np.float32 else unquantize_double_c
+            found = unquantize(
                 numbers.tobytes(), tile + self._seed, numbers.size, scale, zero, self._dither, 0, 0, 0.0,
                 numbers.itemsize,
             )  # fmt: skip
-            pixels = np.frombuffer(found, dtype=np.float32)
+            pixels = np.frombuffer(found, dtype=self.type)
         else:
-            pixels = (numbers * scale + zero).astype(np.float32)
+            pixels = (numbers * scale + zero).astype(self.type)
         if image.blank is not None:
-            pixels = np.where(numbers == image.blank[tile], np.float32(np.nan), pixels)
+            pixels = np.where(numbers == image.blank[tile], self.type.type(np.nan), pixels)
         return pixels.reshape(shape)
 
     def _numbers(self, content: bytes, shape: tuple[int, int]) -> NDArray[Any]:
@@ -147,7 +158,9 @@ class TileDecoder:
             )
             return np.frombuffer(raw, dtype=np.int32, count=size)
         raw = _unzipped(content, size)
-        kind = np.dtype(np.int32) if self._quantised else self.type
+        if self._codec == "GZIP_2":  # the first bytes of all numbers, then the second ones, ...
+            raw = np.frombuffer(raw, dtype=np.uint8).reshape(-1, size).T.tobytes()
+        kind = np.dtype(np.int32) if self._quantised else self._stored
         return _big_endian(raw, np.dtype(f"{kind.kind}{len(raw) // size}"))
 
 
@@ -164,8 +177,8 @@ def _big_endian(raw: bytes, kind: np.dtype[Any]) -> NDArray[Any]:
     return np.frombuffer(raw, dtype=kind.newbyteorder(">")).astype(kind.newbyteorder("="))
 
 
-def _scaled(cards: Mapping[str, str]) -> bool:
-    return float(cards.get("BSCALE", "1")) != 1.0 or float(cards.get("BZERO", "0")) != 0.0
+def _scaling(cards: Mapping[str, str]) -> tuple[float, float]:
+    return float(cards.get("BSCALE", "1")), float(cards.get("BZERO", "0"))
 
 
 def _known(settings: Mapping[str, int], seed: int) -> bool:

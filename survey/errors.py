@@ -76,7 +76,8 @@ class TransientError(Exception):
 
 BRICK_REASONS = (
     "not_found",  # the brick is not in the source at all
-    "missing_band",  # some files of the brick are there, those of a band (or the mask) are absent
+    "missing_band",  # the brick is there, all files of a band are absent
+    "missing_file",  # some files of the brick are there, others (of several kinds, or the mask) are absent
     "truncated",  # a file is shorter than its headers say
     "corrupt",  # a file cannot be decoded, or its checksum is wrong
     "web_page",  # the portal answers with a web page, and status 200, instead of the file

@@ -7,6 +7,7 @@ its bricks. What is found in each sweep is put aside by group; then each group i
 """
 
 import filecmp
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -18,8 +19,44 @@ import pyarrow.parquet as pq
 
 from survey.errors import CatalogueError
 from survey.hosts import HOST_SCHEMA, HostRules, Tally, checked_hosts, host_batches, no_hosts
+from survey.layout import is_catalogue, is_companion
 
 PART = "part-00000.parquet"
+
+
+def catalogue_files(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """List the sweep and tractor files among some files and below some folders, in a fixed order.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files, taken whatever their names, but for the companions of sweeps (`-pz`, `-ex`, ...), which hold
+        other columns; and folders, of which only files with a sweep's or tractor's name are taken.
+
+    Returns
+    -------
+    files, skipped : list of Path
+        What to read, and what is left out by its name.
+
+    Raises
+    ------
+    CatalogueError
+        If nothing is left of one of the paths.
+    """
+    files: list[Path] = []
+    skipped: list[Path] = []
+    for path in paths:
+        below = sorted(p for p in path.rglob("*.fits") if p.is_file()) if path.is_dir() else [path]
+        taken = [is_catalogue(p.name) if path.is_dir() else not is_companion(p.name) for p in below]
+        if path.is_dir() and not any(taken):
+            found = f"{below[0].name} but no" if below else "no"
+            message = f"holds {found} file of a sweep's or tractor's name; give the files themselves"
+            raise CatalogueError(f"{path}: {message}")
+        files += itertools.compress(below, taken)
+        skipped += itertools.compress(below, [not one for one in taken])
+    if not files:
+        raise CatalogueError(f"{skipped[0]}: goes with a sweep and has other columns; give the sweep itself")
+    return files, skipped
 
 
 def write_hosts(
@@ -64,7 +101,7 @@ def write_hosts(
             found = pa.concat_tables([pq.read_table(part) for part in sorted(group.iterdir())])
             target = scratch / "hosts" / group.name / PART
             target.parent.mkdir(parents=True)
-            pq.write_table(checked_hosts(found, paths), target, compression="zstd")
+            pq.write_table(checked_hosts(found, paths, tally), target, compression="zstd")
         if not tally.hosts:
             raise CatalogueError(no_hosts(paths, tally))
         _put_in_place(scratch / "hosts", folder)

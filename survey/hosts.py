@@ -5,7 +5,9 @@ point-like, E(B-V) < 0.1; not under a mask that spoils its pixels; listed by the
 known lens. Never runs inside the Fargate task or a Lambda function.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -14,13 +16,14 @@ import pyarrow as pa
 from astropy import units
 from astropy_healpix import HEALPix
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from survey.bricks import Brick, brick_named
 from survey.catalogue import Rows, read_rows
 from survey.errors import CatalogueError, SurveyError
 from survey.host_columns import HOST_COLUMNS, REGION_NSIDE
-from survey.known_lenses import KnownLenses
-from survey.layout import BANDS
+from survey.known_lenses import KnownLenses, unit_vectors
+from survey.layout import BANDS, PIXEL_SCALE
 from survey.maskbits import BAD_BITS, mask_value
 
 POINT_LIKE = ("PSF", "DUP")
@@ -82,7 +85,7 @@ class HostRules:
     bad_bits : tuple of str
         A source whose pixel carries one of these mask bits is left out.
     releases : tuple of int
-        Values of the column `release` to keep (9010: DR9 south, 9011: DR9 north, 10000: DR10); empty: all.
+        Values of the column `release` to keep (`survey.layout.RELEASE_NUMBERS`); empty: all.
     lenses : KnownLenses or None
         What to keep away from.
     rows_per_read : int
@@ -102,19 +105,26 @@ class Tally:
 
     Attributes
     ----------
-    other_release, not_lrg, point_like, masked, not_owned, known_lens : int
-        Left out: of another release; by colour, magnitude or extinction; PSF or DUP; under a bad mask bit; a
-        neighbour brick's; on a known lens.
+    not_finite, out_of_range, other_release, not_lrg, point_like, masked : int
+        Left out: without a finite number in a column that is needed; off the sky, or behind a transmission
+        of 0; of another release; by colour, magnitude or extinction; PSF or DUP; under a bad mask bit.
+    unknown_brick, not_owned, known_lens, listed_twice : int
+        Left out: of a brick that the survey does not have; a neighbour brick's; on a known lens; within a
+        pixel of another host of the brick.
     """
 
     rows: int = 0
     hosts: int = 0
+    not_finite: int = 0
+    out_of_range: int = 0
     other_release: int = 0
     not_lrg: int = 0
     point_like: int = 0
     masked: int = 0
+    unknown_brick: int = 0
     not_owned: int = 0
     known_lens: int = 0
+    listed_twice: int = 0
 
     def __str__(self) -> str:
         left_out = {name: count for name, count in asdict(self).items() if name not in ("rows", "hosts")}
@@ -122,6 +132,9 @@ class Tally:
 
 
 _MENDS = {
+    "not_finite": "fetch the files again",
+    "out_of_range": "give right ascensions of 0 to 360 degrees, or fetch the files again",
+    "unknown_brick": "give sweep or tractor files of the survey",
     "other_release": "give --release as the files have it, or leave it out",
     "not_lrg": "give sweeps of more of the sky",
     "point_like": "give sweeps of more of the sky",
@@ -150,13 +163,13 @@ def select_hosts(paths: Iterable[str | Path], rules: HostRules | None = None) ->
     Raises
     ------
     CatalogueError
-        If a file lacks a column, holds a value that is not finite in one that is used, names an unknown
-        brick; if a source appears twice, or a brick in two releases.
+        If a file lacks a column or holds no numbers in one; if a source appears in two files, or a brick in
+        two releases.
     """
     files = [Path(path) for path in paths]
     chosen, tally = rules or HostRules(), Tally()
     found = [batch for n, path in enumerate(files) for batch in host_batches(n, path, chosen, tally)]
-    return checked_hosts(pa.Table.from_batches(found, schema=_FOUND_SCHEMA), files)
+    return checked_hosts(pa.Table.from_batches(found, schema=_FOUND_SCHEMA), files, tally)
 
 
 def host_batches(number: int, path: Path, rules: HostRules, tally: Tally) -> Iterator[pa.RecordBatch]:
@@ -165,8 +178,8 @@ def host_batches(number: int, path: Path, rules: HostRules, tally: Tally) -> Ite
         yield _select(rows, rules, tally, number)
 
 
-def checked_hosts(found: pa.Table, paths: Sequence[Path]) -> pa.Table:
-    """Sort hosts of all files; refuse a source that is listed twice, or a brick in two releases.
+def checked_hosts(found: pa.Table, paths: Sequence[Path], tally: Tally) -> pa.Table:
+    """Sort hosts of all files, each galaxy once; refuse a source of two files, or a brick in two releases.
 
     Parameters
     ----------
@@ -174,12 +187,14 @@ def checked_hosts(found: pa.Table, paths: Sequence[Path]) -> pa.Table:
         Batches of `host_batches`, whole bricks.
     paths : sequence of Path
         The files, by the numbers of the column `source`.
+    tally : Tally
+        Where hosts that are left out as `listed_twice` are counted.
     """
-    table = found.sort_by([("brickname", "ascending"), ("host_id", "ascending")])
+    table = found.sort_by([(name, "ascending") for name in ("brickname", "host_id", "source")])
     names = ("brickname", "host_id", "source")
     previous: tuple[str, str, int] | None = None
     for brick, host, source in zip(*(table[name].to_pylist() for name in names), strict=True):
-        if previous is not None and previous[1] == host:
+        if previous is not None and previous[1] == host and previous[2] != source:
             raise CatalogueError(
                 f"{paths[source]}: source {host} (release-brickid-objid) was already read from "
                 f"{paths[previous[2]]}; give each file once, and either sweeps or tractor files"
@@ -187,10 +202,25 @@ def checked_hosts(found: pa.Table, paths: Sequence[Path]) -> pa.Table:
         if previous is not None and previous[0] == brick and _release(previous[1]) != _release(host):
             raise CatalogueError(
                 f"{paths[source]}: brick {brick} has hosts of releases {_release(previous[1])} (from "
-                f"{paths[previous[2]]}) and {_release(host)}: the same galaxies twice; give --release"
+                f"{paths[previous[2]]}) and {_release(host)}: the same galaxies twice; give "
+                "--release, or the files of one version of it"
             )
         previous = (brick, host, source)
-    return table.drop_columns(["source"])
+    first = _first_of_each(table)
+    tally.hosts -= len(table) - len(first)
+    tally.listed_twice += len(table) - len(first)
+    return table.take(pa.array(first)).drop_columns(["source"])
+
+
+def _first_of_each(table: pa.Table) -> NDArray[np.int64]:
+    """Number the rows without another one of their brick within a pixel before them."""
+    if not len(table):
+        return np.arange(0)
+    bricks, points = table["brickname"].to_numpy(), unit_vectors(table["ra"], table["dec"])
+    gone = np.zeros(len(table), dtype=np.bool_)
+    for one, other in sorted(cKDTree(points).query_pairs(math.radians(PIXEL_SCALE / 3600.0))):
+        gone[other] |= not gone[one] and bricks[one] == bricks[other]
+    return np.flatnonzero(~gone)
 
 
 def no_hosts(paths: Sequence[Path], tally: Tally) -> str:
@@ -211,9 +241,9 @@ def region_of_brick(brick: Brick) -> int:
 
 def _select(rows: Rows, rules: HostRules, tally: Tally, source: int) -> pa.RecordBatch:
     """Give the hosts among some rows of a catalogue."""
+    rows = _readable(rows, tally)
     mags = {band: _magnitude(rows, band) for band in ("g", "r", "z", "w1")}
     chosen = np.ones(len(rows), dtype=np.bool_)
-    tally.rows += len(rows)
 
     def keep(passed: NDArray[np.bool_]) -> int:
         """Leave rows out; how many were still in."""
@@ -226,16 +256,19 @@ def _select(rows: Rows, rules: HostRules, tally: Tally, source: int) -> pa.Recor
     tally.not_lrg += keep(rules.cuts.passes(mags["r"], mags["z"], mags["w1"], rows.floats("ebv")))
     tally.point_like += keep(~np.isin(rows.texts("type"), POINT_LIKE))
     tally.masked += keep((rows.integers("maskbits") & mask_value(rules.bad_bits)) == 0)
+    names = rows.texts("brickname")
+    bricks_of = _bricks_named(np.unique(names[chosen]).tolist())
+    tally.unknown_brick += keep(np.isin(names, list(bricks_of)))
     tally.not_owned += keep(rows.primary())
-    tally.not_owned += keep(_owned(rows, chosen))
+    tally.not_owned += keep(_owned(rows, names, bricks_of))
     if rules.lenses is not None:
         near = np.zeros(len(rows), dtype=np.bool_)
         near[chosen] = rules.lenses.near(rows.floats("ra")[chosen], rows.floats("dec")[chosen])
         tally.known_lens += keep(~near)
     tally.hosts += int(chosen.sum())
     kept = np.flatnonzero(chosen)
-    bricks = rows.texts("brickname")[kept]
-    regions = {name: region_of_brick(brick_named(name)) for name in np.unique(bricks).tolist()}
+    bricks = names[kept]
+    regions = {name: region_of_brick(bricks_of[name]) for name in np.unique(bricks).tolist()}
     shapes = rows.shapes()
     columns: dict[str, object] = {
         "host_id": _host_ids(rows, kept),
@@ -263,19 +296,32 @@ def _magnitude(rows: Rows, band: str) -> NDArray[np.float64]:
     return 22.5 - 2.5 * np.log10(np.where(flux > 0.0, flux, np.nan))
 
 
-def _owned(rows: Rows, chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Say which rows are chosen and lie within the bounds of the brick that lists them."""
-    places = np.flatnonzero(chosen)
-    names = rows.texts("brickname")[places]
-    ra, dec = rows.floats("ra")[places], rows.floats("dec")[places]
+def _readable(rows: Rows, tally: Tally) -> Rows:
+    """Leave out the rows that say nothing of a galaxy, and count them."""
+    tally.rows += len(rows)
+    whole = rows.where(rows.finite())
+    usable = whole.where(whole.in_range())
+    tally.not_finite += len(rows) - len(whole)
+    tally.out_of_range += len(whole) - len(usable)
+    return usable
+
+
+def _bricks_named(names: list[str]) -> dict[str, Brick]:
+    """Find those bricks that the survey has."""
+    found = {}
+    for name in names:
+        with suppress(SurveyError):
+            found[name] = brick_named(name)
+    return found
+
+
+def _owned(rows: Rows, names: NDArray[np.str_], bricks: Mapping[str, Brick]) -> NDArray[np.bool_]:
+    """Say which rows lie within the bounds of the brick that lists them, one of those given."""
+    ra, dec = rows.floats("ra"), rows.floats("dec")
     owned = np.zeros(len(rows), dtype=np.bool_)
-    for name in np.unique(names).tolist():
-        mine = names == name
-        try:
-            owned[places[mine]] = brick_named(name).owns(ra[mine], dec[mine])
-        except SurveyError as error:
-            row = rows.number(int(places[mine][0]))
-            raise CatalogueError(f"{rows.path}: row {row}: {error}; fetch the file again") from error
+    for name, brick in bricks.items():
+        mine = np.flatnonzero(names == name)
+        owned[mine] = brick.owns(ra[mine], dec[mine])
     return owned
 
 
@@ -287,7 +333,8 @@ def _host_ids(rows: Rows, kept: NDArray[np.intp]) -> list[str]:
 def _optional(rows: Rows, name: str, kept: NDArray[np.intp]) -> pa.Array:
     if not rows.has(name):
         return pa.nulls(len(kept), pa.float64())
-    return pa.array(rows.floats(name)[kept])
+    values = rows.floats(name)[kept]
+    return pa.array(np.where(np.isfinite(values), values, np.nan), from_pandas=True)
 
 
 def _release(host_id: str) -> str:

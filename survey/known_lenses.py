@@ -31,7 +31,7 @@ class KnownLenses:
     """
 
     def __init__(self, ra: ArrayLike, dec: ArrayLike, radius_arcsec: float = DEFAULT_RADIUS_ARCSEC) -> None:
-        self._tree = cKDTree(_unit_vectors(ra, dec))
+        self._tree = cKDTree(unit_vectors(ra, dec))
         self._chord = 2.0 * math.sin(math.radians(radius_arcsec / 3600.0) / 2.0)
 
     def __len__(self) -> int:
@@ -39,7 +39,7 @@ class KnownLenses:
 
     def near(self, ra: ArrayLike, dec: ArrayLike) -> NDArray[np.bool_]:
         """Say which positions (degrees) are too near to a lens, across RA = 0 and at the poles too."""
-        points = _unit_vectors(ra, dec)
+        points = unit_vectors(ra, dec)
         if not len(self) or not len(points):
             return np.zeros(len(points), dtype=np.bool_)
         distance, _ = self._tree.query(points)
@@ -105,6 +105,7 @@ def _position(path: Path, number: int, row: list[str], columns: tuple[int, int])
     return ra, dec
 
 
-def _unit_vectors(ra: ArrayLike, dec: ArrayLike) -> NDArray[np.float64]:
+def unit_vectors(ra: ArrayLike, dec: ArrayLike) -> NDArray[np.float64]:
+    """Give positions (degrees) as vectors of length 1, (n, 3)."""
     a, d = (np.radians(np.asarray(v, dtype=np.float64)) for v in (ra, dec))
     return np.stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)], axis=-1)

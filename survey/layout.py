@@ -32,12 +32,23 @@ RELEASES = {
 }
 """Where the survey publishes its releases; DR10 has no north."""
 
+RELEASE_NUMBERS = {
+    "dr9-north": (9011,),
+    "dr9-south": (9010, 9012),
+    "dr10-south": (9999, 10000, 10002),
+}
+"""Values of the catalogues' column RELEASE in each release: 9012 are the 1,691 bricks of DR9 that were
+processed again, 10002 the 598 of DR10 (legacysurvey.org/release)."""
+
 _BRICK = r"(?P<brick>\d{4}[pm]\d{3})"
 _COADD = re.compile(
     rf"coadd/(?P<group>\d{{3}})/{_BRICK}/legacysurvey-(?P=brick)-(?P<kind>[a-z]+)(-(?P<band>[a-zA-Z]))?\.fits\.fz"
 )
 _SHA256 = re.compile(rf"coadd/(?P<group>\d{{3}})/{_BRICK}/legacysurvey-(?P=brick)\.sha256sum")
 _RELEASE = re.compile(r"/(dr\d+)(?:/(north|south))?$")
+_SWEEP = r"sweep-\d{3}[pm]\d{3}-\d{3}[pm]\d{3}"
+_CATALOGUE = re.compile(rf"({_SWEEP}|tractor-{_BRICK})\.fits")
+_COMPANION = re.compile(rf"{_SWEEP}-.+\.fits|tractor-i-{_BRICK}\.fits")
 _TRACTOR = re.compile(rf"tractor/(?P<group>\d{{3}})/tractor-{_BRICK}\.fits")
 
 
@@ -114,6 +125,39 @@ def release_of(address: str) -> str | None:
     """Give the release that an address names ("https://host/x/dr9/south" is "dr9_south"), or None."""
     found = _RELEASE.search(address.rstrip("/"))
     return "_".join(part for part in found.groups() if part) if found else None
+
+
+def is_catalogue(name: str) -> bool:
+    """Say whether a file's name is that of a sweep or a tractor file."""
+    return _CATALOGUE.fullmatch(name) is not None
+
+
+def is_companion(name: str) -> bool:
+    """Say whether a file's name is that of a table beside a sweep or tractor file, as `sweep-...-pz.fits`."""
+    return _COMPANION.fullmatch(name) is not None
+
+
+def release_numbers(name: str) -> tuple[int, ...]:
+    """List the values of RELEASE that a release has.
+
+    Parameters
+    ----------
+    name : str
+        As in `RELEASE_NUMBERS`, in either case; or one of the numbers, which stands for its whole release; or
+        any other number, for itself.
+
+    Raises
+    ------
+    SurveyError
+        If it is neither.
+    """
+    known = RELEASE_NUMBERS.get(name.lower())
+    if known is None and name.isascii() and name.isdigit():
+        own = (int(name),)
+        known = next((numbers for numbers in RELEASE_NUMBERS.values() if own[0] in numbers), own)
+    if known is None:
+        raise SurveyError(f"{name}: no release; give {', '.join(RELEASE_NUMBERS)}, or a number of RELEASE")
+    return known
 
 
 def tractor_path(brick: str) -> str:

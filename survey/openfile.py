@@ -1,6 +1,6 @@
 """One coadd file: found, checked, and decoded tile by tile when its pixels are asked for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from survey.decode import TileDecoder
 from survey.errors import BrickError
 from survey.fitsfile import FileBytes, check_content
-from survey.layout import BAND_KINDS, BANDS, MASK_KIND, coadd_folder, coadd_path
+from survey.layout import BAND_KINDS, BANDS, MASK_KIND, brick_files, coadd_path, parse_path
+from survey.maskbits import bits_from_header
 from survey.tiles import Box, read_tiles
 from survey.wcs import TanWCS
 
@@ -22,7 +23,6 @@ _UNITS: dict[str, frozenset[str]] = {
     "invvar": frozenset({"1/nanomaggy^2", "1/nanomaggy**2", "1/nanomaggies^2", "1/nmgy^2", "nanomaggy^-2"}),
     "psfsize": frozenset({"arcsec", "arcsecond", "arcseconds"}),
 }
-_NEVER_NEGATIVE = ("invvar", "psfsize")
 
 
 class CoaddFile:
@@ -47,6 +47,8 @@ class CoaddFile:
         Projection.
     header : mapping of str
         Raw values of the header cards of HDU 1.
+    mask_bits : dict
+        Bit number by name, of a maskbits file; else empty.
 
     Raises
     ------
@@ -67,6 +69,10 @@ class CoaddFile:
             self.wcs = TanWCS.from_header(self.header)
         except ValueError as error:
             raise BrickError("bad_wcs", name, f"{error}; not a coadd of the survey?") from error
+        try:
+            self.mask_bits = bits_from_header(self.header) if kind == MASK_KIND else {}
+        except ValueError as error:
+            raise BrickError("bad_layout", name, f"{error}; fetch the file again") from error
 
     @property
     def type(self) -> np.dtype[Any]:
@@ -84,17 +90,33 @@ class CoaddFile:
     def tile(self, number: int) -> NDArray[Any]:
         """Decode one tile, (rows, columns).
 
+        An invvar below 0 is 0, no weight: lossy compression makes such of small ones (legacypipe issue 530).
+
         Raises
         ------
         BrickError
             reason "absent_tile" if the file was staged without it; "corrupt" if it cannot be decoded, is not
-            all finite, or is negative where the survey never is.
+            all finite, or is a negative psfsize.
         """
-        pixels = self._decoder.decode(
-            number, self._content[self._image.starts[number] : self._image.stops[number]]
-        )
-        if self._kind in _NEVER_NEGATIVE and pixels.min() < 0:
-            raise BrickError("corrupt", self.name, f"holds a negative {self._kind}; fetch it again")
+        pixels = self._decoded(number)
+        return np.maximum(pixels, 0) if self._kind == "invvar" and pixels.min() < 0 else pixels
+
+    def check(self, tiles: Iterable[int] | None = None) -> int:
+        """Decode tiles (by default all), as stamps will; how many pixels of an invvar are below 0.
+
+        What passes here is read without an error for whatever stamp; raises as `tile` does.
+        """
+        negative = 0
+        for number in range(len(self._image.starts)) if tiles is None else tiles:
+            pixels = self._decoded(number)
+            negative += int((pixels < 0).sum()) if self._kind == "invvar" else 0
+        return negative
+
+    def _decoded(self, number: int) -> NDArray[Any]:
+        start, stop = self._image.starts[number], self._image.stops[number]
+        pixels = self._decoder.decode(number, self._content[start:stop])
+        if self._kind == "psfsize" and pixels.min() < 0:
+            raise BrickError("corrupt", self.name, "holds a negative psfsize; fetch it again")
         return pixels
 
     def read(self) -> NDArray[Any]:
@@ -134,7 +156,7 @@ def find_files(
     Raises
     ------
     BrickError
-        reason "not_found" if there is no file of the brick at all, "missing_band" if some are absent.
+        reason "not_found", "missing_band" or "missing_file", as `refuse_incomplete`.
     """
     wanted: dict[tuple[str, str | None], str] = {
         (kind, band): coadd_path(kind, brick, band) for band in BANDS for kind in BAND_KINDS
@@ -145,13 +167,43 @@ def find_files(
     )
     local = {key: _locate(held, path) for key, path in wanted.items()}
     absent = [wanted[key] for key, path in local.items() if path is None]
-    place = files if isinstance(files, str | Path) else coadd_folder(brick)
-    if len(absent) == len(wanted):
-        raise BrickError("not_found", place, f"no file of brick {brick}; check the folder or the name")
-    if absent:
-        names = ", ".join(Path(path).name for path in absent)
-        raise BrickError("missing_band", absent[0], f"absent: {names}; fetch them or leave brick {brick} out")
+    refuse_incomplete(
+        brick, absent, lambda path: f"{files}/{path}" if isinstance(files, str | Path) else path
+    )
     return {key: path for key, path in local.items() if path is not None}
+
+
+def refuse_incomplete(brick: str, absent: Sequence[str], address: Callable[[str], str]) -> None:
+    """Refuse a brick that lacks files of `survey.layout.brick_files`.
+
+    Parameters
+    ----------
+    brick : str
+        Its name.
+    absent : sequence of str
+        Relative paths of the files that are not there.
+    address : callable
+        What errors call a file, by its relative path.
+
+    Raises
+    ------
+    BrickError
+        reason "not_found" if there is no file of the brick at all, "missing_band" if all of some bands are
+        absent and nothing else, "missing_file" otherwise; all that is absent is named.
+    """
+    if not absent:
+        return
+    wanted = brick_files(brick)
+    if len(absent) == len(wanted):
+        message = f"no file of brick {brick}; check the folder, or leave it out"
+        raise BrickError("not_found", address(absent[0]), message)
+    bands = {parse_path(path).band for path in absent}
+    whole = [path for path in wanted if parse_path(path).band in bands - {None}]
+    names = ", ".join(Path(path).name for path in absent)
+    reason = "missing_band" if sorted(absent) == sorted(whole) else "missing_file"
+    raise BrickError(
+        reason, address(absent[0]), f"absent: {names}; put them there or leave brick {brick} out"
+    )
 
 
 def open_coadd(file: Content, kind: str, name: object = None, *, verify: bool = True) -> CoaddFile:

@@ -30,6 +30,7 @@ _MOST_SIDE, _MOST_PIXELS = 8192, 1 << 24
 _WIDTHS = {"L": 1, "X": 1, "B": 1, "A": 1, "I": 2, "J": 4, "K": 8, "E": 4, "D": 8, "C": 8, "M": 16}
 _DESCRIPTORS = {"P": ">i4", "Q": ">i8"}
 _NUMBERS = {"E": ">f4", "D": ">f8", "J": ">i4", "I": ">i2", "K": ">i8", "B": "u1"}
+_PACK = "give the image packed by fpack, as the survey does (in HDU 1)"
 _FORM = re.compile(r"(\d*)([A-Z])([A-Z]?)")
 
 Box = tuple[int, int, int, int]
@@ -258,15 +259,20 @@ def _image_span(head: ByteSource, path: object) -> HduSpan | None:
     first = header_cards(head, 0)
     if first is None:
         return None
-    start = span_of(first, 0, path).end
+    primary = span_of(first, 0, path)
+    if primary.cards.get("NAXIS") not in (None, "0"):
+        raise BrickError("bad_layout", path, f"HDU 0 holds an image that is not compressed; {_PACK}")
+    start = primary.end
     cards = header_cards(head, start)
     if cards is None:
         return None
     span = span_of(cards, start, path)
     if span.cards.get("XTENSION") != "BINTABLE" or span.cards.get("ZIMAGE") != "T":
-        raise BrickError("bad_layout", path, "HDU 1 holds no compressed image; fetch it again")
+        held = "an image that is not compressed" if span.cards.get("XTENSION") == "IMAGE" else "no image"
+        raise BrickError("bad_layout", path, f"HDU 1 holds {held}; {_PACK}")
     if span.cards.get("ZNAXIS") != "2":
-        raise BrickError("bad_layout", path, "HDU 1 holds no two-dimensional image; fetch it again")
+        axes = span.cards.get("ZNAXIS", "no")
+        raise BrickError("bad_layout", path, f"HDU 1 holds an image of {axes} axes; give one of two")
     return span
 
 

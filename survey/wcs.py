@@ -130,7 +130,7 @@ class TanWCS:
 
     @property
     def _step(self) -> float:
-        """Radians a pixel; the standard's default turns the plane by half a turn at CRVAL2 = 90 (LONPOLE 0)."""
+        """Radians a pixel; negative at CRVAL2 = 90, where the standard's LONPOLE is 0: half a turn."""
         step = float(np.radians(self.scale_arcsec / 3600.0))
         return step if self.dec0 < 90.0 else -step
 

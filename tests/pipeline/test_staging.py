@@ -96,7 +96,8 @@ def test_a_chunk_is_cached_and_a_bad_brick_is_a_row_with_its_reason(world, store
     check_cached(store, bricks)
     bad = world.names[-1]
     name = Path(coadd_path("image", bad, "r")).name
-    assert bricks[bad] == {"reason": "missing_band", "file": name}
+    assert (bricks[bad]["reason"], bricks[bad]["file"]) == ("missing_file", name)
+    assert f"absent: {name}; put them there, or leave brick {bad} out" in bricks[bad]["message"]
     assert counts["bricks"] == 4
     assert counts["quarantined_bricks"] == 1
     assert counts["files_verified_by"] == {"sha256": 30}
@@ -121,7 +122,7 @@ def test_a_brick_that_was_mended_is_taken_when_asked_for_again(world, store, mad
         request, chunk = chunk_of(world, store, portal.address, run_id="another")
         source = open_source(portal.address)
         still = stage_chunk(store, source, request, chunk, Tally(), retry_bad=True)
-        assert still[brick]["reason"] == "missing_band"
+        assert still[brick]["reason"] == "missing_file"
         shutil.copyfile(made.folder / path, world.folder / path)
         _, pinned = stage(world, store, portal.address, run_id="pinned")
         assert pinned == still

@@ -145,8 +145,9 @@ def test_real_pixels_come_back_at_their_place(real_data, tmp_path):
 def test_a_real_half_empty_brick_lacks_its_r_band(real_data):
     with pytest.raises(BrickError) as caught, BrickReader(real_data / "desitarget_dr6", "0959p805"):
         pass
-    assert caught.value.reason == "missing_band"
-    assert "image-r" in str(caught.value)
+    assert caught.value.reason == "missing_file"
+    for name in ("image-r", "invvar-r", "psfsize-g", "psfsize-r", "psfsize-z", "maskbits"):
+        assert name in str(caught.value)
 
 
 def test_real_coverage_of_a_half_empty_brick(real_data, tmp_path):

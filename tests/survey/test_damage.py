@@ -197,6 +197,7 @@ DAMAGE: dict[str, tuple[tuple[str, str | None], Change, str]] = {
 def staged(release: Release, store: FolderStore, source=None) -> dict[str, object]:
     record = cache_brick(store, source or FolderSource(release.folder), release.brick)
     if "reason" in record:
+        assert record.pop("message").endswith(f"[{record['reason']}]")
         assert not [path for path in store.root.rglob("*") if path.is_file()], "something was cached"
     return record
 
@@ -262,7 +263,7 @@ def test_a_file_of_another_brick(one, sky, release, store):
 def test_a_file_that_is_absent(one, release, store):
     path = release.path(*one)
     path.unlink()
-    assert staged(release, store) == {"reason": "missing_band", "file": path.name}
+    assert staged(release, store) == {"reason": "missing_file", "file": path.name}
 
 
 def test_a_brick_that_is_absent(release, store):

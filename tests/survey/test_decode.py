@@ -16,6 +16,8 @@ CODECS = {
     "dithered": {"compression_type": "RICE_1", "quantize_level": 4, "quantize_method": 1},
     "not dithered": {"compression_type": "RICE_1", "quantize_level": 16, "quantize_method": -1},
     "gzip": {"compression_type": "GZIP_1", "quantize_level": 0},
+    "gzip shuffled": {"compression_type": "GZIP_2", "quantize_level": 0},
+    "gzip shuffled, quantised": {"compression_type": "GZIP_2", "quantize_level": 16, "quantize_method": 1},
     "gzip, quantised": {"compression_type": "GZIP_1", "quantize_level": 16, "quantize_method": 1},
     "hcompress, quantised": {"compression_type": "HCOMPRESS_1", "quantize_level": 16, "quantize_method": 2},
 }
@@ -39,20 +41,21 @@ def field(kind: type) -> np.ndarray:
     return pixels if kind is np.float32 else np.rint(pixels * 1000).astype(kind)
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
 @pytest.mark.parametrize("codec", CODECS)
-def test_every_quantisation_of_floats(codec, tmp_path):
-    path = written(tmp_path, field(np.float32), **CODECS[codec])
+def test_every_quantisation_of_floats(codec, kind, tmp_path):
+    path = written(tmp_path, field(np.float32).astype(kind), **CODECS[codec])
     pixels = openfile.open_coadd(path, "image").read()
     expected = fits.getdata(path, 1)
-    assert pixels.dtype == np.float32
+    assert pixels.dtype == kind
     assert pixels.dtype.isnative
     assert np.array_equal(pixels, expected)
-    if "zeros" in codec or codec == "gzip":
+    if "zeros" in codec or codec in ("gzip", "gzip shuffled"):
         assert not pixels[:100, :100].any()
 
 
 @pytest.mark.parametrize("kind", [np.int16, np.int32, np.uint8])
-@pytest.mark.parametrize("codec", ["RICE_1", "HCOMPRESS_1", "GZIP_1"])
+@pytest.mark.parametrize("codec", ["RICE_1", "HCOMPRESS_1", "GZIP_1", "GZIP_2"])
 def test_every_codec_of_integers(kind, codec, tmp_path):
     path = written(tmp_path, np.abs(field(np.int32)).clip(0, 200).astype(kind), compression_type=codec)
     pixels = openfile.open_coadd(path, "maskbits").read()
@@ -97,23 +100,56 @@ def test_other_codecs_and_scaled_numbers_are_refused(tmp_path):
         assert caught.value.reason == "bad_layout"
         return str(caught.value)
 
-    assert "compressed by 'PLIO_1'" in refused(
-        written(tmp_path, field(np.int16).clip(0), compression_type="PLIO_1")
-    )
-    assert "BITPIX '-64'" in refused(written(tmp_path, field(np.float32).astype(float), **CODECS["gzip"]))
-    assert "BSCALE" in refused(written(tmp_path, field(np.int32).clip(0).astype(np.uint16)))
+    line = refused(written(tmp_path, field(np.int16).clip(0), compression_type="PLIO_1"))
+    assert "compressed by 'PLIO_1'" in line
+    assert "unpack it with funpack and pack it" in line
+    path = written(tmp_path, field(np.int32).clip(0, 9).astype(np.int16), compression_type="RICE_1")
+    path.write_bytes(path.read_bytes().replace(b"CRPIX1  = ", b"BSCALE  = "))
+    assert "BSCALE" in refused(path)
 
 
-@pytest.mark.parametrize("kind", ["invvar", "psfsize"])
-def test_a_negative_weight_or_size_is_refused(kind, tmp_path):
+@pytest.mark.parametrize("codec", ["RICE_1", "GZIP_1", "GZIP_2"])
+@pytest.mark.parametrize("kind", [np.uint16, np.uint32])
+def test_unsigned_integers(kind, codec, tmp_path):
+    pixels = np.abs(field(np.int32)) + 40_000
+    path = written(tmp_path, pixels.clip(0, 65_535).astype(kind), compression_type=codec)
+    assert np.array_equal(openfile.open_coadd(path, "image").read(), fits.getdata(path, 1))
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_images_that_are_not_packed_are_named_so(place, tmp_path):
+    path = tmp_path / "coadd.fits.fz"
+    hdu = (fits.ImageHDU if place else fits.PrimaryHDU)(field(np.float32))
+    fits.HDUList([fits.PrimaryHDU(), hdu] if place else [hdu]).writeto(path)
+    with pytest.raises(
+        BrickError, match=f"HDU {place} holds an image that is not compressed; .* fpack"
+    ) as caught:
+        openfile.open_coadd(path, "image")
+    assert caught.value.reason == "bad_layout"
+    assert "fetch" not in str(caught.value)
+
+
+def spoiled_once(tmp_path, kind):
     pixels = np.ones((250, 230), np.float32)
     pixels[3, 5] = -1e-3
-    coadd = openfile.open_coadd(written(tmp_path, pixels, **CODECS["gzip"]), kind)
+    return openfile.open_coadd(written(tmp_path, pixels, **CODECS["gzip"]), kind)
+
+
+def test_a_negative_size_is_refused(tmp_path):
+    coadd = spoiled_once(tmp_path, "psfsize")
     assert np.all(coadd.tile(1) == 1)
-    with pytest.raises(BrickError, match=f"negative {kind}") as caught:
-        coadd.tile(0)
-    assert caught.value.reason == "corrupt"
-    assert openfile.open_coadd(tmp_path / "coadd.fits.fz", "image").tile(0).min() < 0
+    for read in (lambda: coadd.tile(0), coadd.check):
+        with pytest.raises(BrickError, match="negative psfsize") as caught:
+            read()
+        assert caught.value.reason == "corrupt"
+
+
+def test_a_negative_weight_is_none_and_counted(tmp_path):
+    coadd = spoiled_once(tmp_path, "invvar")
+    assert (coadd.tile(0)[3, 4:7].tolist(), coadd.check(), coadd.check([1])) == ([1, 0, 1], 1, 0)
+    assert coadd.read().min() == 0
+    image = spoiled_once(tmp_path, "image")
+    assert (image.tile(0).min(), image.check()) == (np.float32(-1e-3), 0)
 
 
 def test_blank_pixels_are_not_pixels(tmp_path):

@@ -118,28 +118,10 @@ def copied(sky, tmp_path, change) -> str:
     return str(path)
 
 
-def test_a_value_that_is_no_number_names_file_row_column_and_mend(sky, tmp_path):
-    for column in ("flux_r", "flux_w1", "ra", "ebv", "mw_transmission_z", "shape_e1", "psfdepth_g"):
-
-        def plant(rows, column=column):
-            rows[column][11] = np.nan
-            return rows
-
-        path = copied(sky, tmp_path, plant)
-        with pytest.raises(CatalogueError) as caught:
-            select_hosts([path], HostRules(rows_per_read=5))
-        assert str(caught.value) == (
-            f"{path}: row 11 (from 0), column {column} is nan; remove the row or fetch the file again"
-        )
-
-
-def test_a_source_is_taken_once(sky, tmp_path):
+def test_a_source_of_two_files_is_refused(sky):
     path = sky.folder / tractor_path(sky.bricks[0].name)
-    with pytest.raises(CatalogueError, match="was already read from"):
+    with pytest.raises(CatalogueError, match="was already read from .*; give each file once"):
         select_hosts([path, path])
-    doubled = copied(sky, tmp_path, lambda rows: np.concatenate([rows, rows[-8:]]))
-    with pytest.raises(CatalogueError, match="give each file once"):
-        select_hosts([doubled])
 
 
 def test_only_a_bricks_own_sources_count(sky, tmp_path):
@@ -201,13 +183,6 @@ def test_files_that_are_no_catalogues(sky, tmp_path):
     fits.BinTableHDU(np.rec.fromarrays([np.arange(3)], names=["ra"])).writeto(path, overwrite=True)
     with pytest.raises(CatalogueError, match="no column release, brickid"):
         select_hosts([path])
-
-    def rename(rows):
-        rows["brickname"] = "0591m306"
-        return rows
-
-    with pytest.raises(CatalogueError, match=r"row \d+: brick name '0591m306'"):
-        select_hosts([copied(sky, tmp_path, rename)])
 
 
 def test_no_files_give_an_empty_table():
