@@ -31,9 +31,8 @@ def refuse_unusable(sky: str, chunks: Iterable[Records]) -> None:
         counts = ", ".join(f"{reason} {n:,}" for reason, n in reasons.most_common())
         brick, record = first
         why = record.get("message") or f"{record['file']} [{record['reason']}]"
-        raise InputError(
-            f"--sky {sky}: none of {sum(reasons.values()):,} bricks can be used ({counts}); brick {brick}: {why}"
-        )
+        none = f"none of {reasons.total():,} bricks can be used ({counts})"
+        raise InputError(f"--sky {sky}: {none}; brick {brick}: {why}")
 
 
 def refuse_unusable_run(store: Store, request: RunRequest, own: Records) -> None:

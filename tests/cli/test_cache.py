@@ -75,6 +75,27 @@ def test_a_brick_that_is_not_there_is_a_finding(sky, hosts, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["cache", "run"])
+def test_a_sky_of_plain_images_is_bad_input_before_anything_is_injected(
+    command, sky, hosts, workspace, tmp_path
+):
+    plain = tmp_path / "plain"
+    shutil.copytree(sky, plain)
+    for path in [*plain.rglob("*-psfsize-*"), *plain.rglob("*-maskbits*")]:
+        path.unlink()
+    answer = darkhalo(
+        command, "debug", "--bricks", 3, "--sky", plain, "--hosts", hosts, "--workspace", workspace, "--json"
+    )
+    assert (answer.code, answer.out) == (2, ""), answer.err
+    line = answer.err.splitlines()[-1]
+    assert line.startswith(
+        f"darkhalo: --sky {plain.as_uri()}: none of 3 bricks can be used (missing_file 3); "
+    )
+    for name in ("psfsize-g", "psfsize-r", "psfsize-z", "maskbits"):
+        assert name in line
+    assert "4c" not in answer.err
+
+
+@pytest.mark.parametrize("command", ["cache", "run"])
 def test_a_mistyped_folder_of_a_portal_is_bad_input_and_quarantines_nothing(command, sky, hosts, workspace):
     with Portal(sky) as portal:
         answer = darkhalo(
