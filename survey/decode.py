@@ -6,6 +6,7 @@ codec with astropy's public reading, guard that. They let other threads run.
 """
 
 import struct
+import threading
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -33,10 +34,15 @@ _UNSIGNED: dict[tuple[str, float], type[np.generic]] = {("16", 2.0**15): np.int3
 """By BITPIX and BZERO: unsigned integers are written as signed ones with that offset."""
 _DITHER = {"NO_DITHER": 0, "SUBTRACTIVE_DITHER_1": 1, "SUBTRACTIVE_DITHER_2": 2}
 _CODECS = {name: name for name in ("RICE_1", "GZIP_1", "GZIP_2", "HCOMPRESS_1")} | {"RICE_ONE": "RICE_1"}
+_HCOMPRESS_LOCK = threading.Lock()
+"""cfitsio's HCOMPRESS keeps its place in global variables: two threads in it spoil each other's pixels."""
 _GZIP = 31
 """zlib's name for the gzip format."""
 _HCOMPRESS = b"\xdd\x99"
 """What a stream of HCOMPRESS starts with; its height and width follow."""
+
+# The table of random numbers for dithers, global, too, is made here, before there are threads.
+unquantize_float_c(bytes(4), 1, 1, 1.0, 0.0, _DITHER["SUBTRACTIVE_DITHER_1"], 0, 0, 0.0, 4)
 
 
 class TileDecoder:
@@ -153,9 +159,9 @@ class TileDecoder:
             # the decoder writes as many pixels as the stream says it has
             if content[:2] != _HCOMPRESS or struct.unpack(">2i", content[2:10].ljust(8, b"\0")) != shape:
                 raise ValueError(f"a stream that is no tile of {shape[0]} x {shape[1]} pixels")
-            raw = decompress_hcompress_1_c(
-                content, *shape, self._settings["SCALE"], self._settings["SMOOTH"], 8
-            )
+            settings = self._settings["SCALE"], self._settings["SMOOTH"]
+            with _HCOMPRESS_LOCK:
+                raw = decompress_hcompress_1_c(content, *shape, *settings, 8)
             return np.frombuffer(raw, dtype=np.int32, count=size)
         raw = _unzipped(content, size)
         if self._codec == "GZIP_2":  # the first bytes of all numbers, then the second ones, ...

@@ -202,7 +202,7 @@ def refuse_incomplete(brick: str, absent: Sequence[str], address: Callable[[str]
     names = ", ".join(Path(path).name for path in absent)
     reason = "missing_band" if sorted(absent) == sorted(whole) else "missing_file"
     raise BrickError(
-        reason, address(absent[0]), f"absent: {names}; put them there or leave brick {brick} out"
+        reason, address(absent[0]), f"absent: {names}; put them there, or leave brick {brick} out"
     )
 
 

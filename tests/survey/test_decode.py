@@ -1,5 +1,7 @@
 """Single tiles against astropy's public reading of the whole file, for every codec that the survey uses."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -127,6 +129,16 @@ def test_images_that_are_not_packed_are_named_so(place, tmp_path):
         openfile.open_coadd(path, "image")
     assert caught.value.reason == "bad_layout"
     assert "fetch" not in str(caught.value)
+
+
+def test_threads_do_not_spoil_each_others_pixels(tmp_path):
+    """As 4b decodes: four bricks at once."""
+    pixels = np.abs(field(np.int32))
+    path = written(tmp_path, pixels, compression_type="HCOMPRESS_1")
+    coadd = openfile.open_coadd(path, "maskbits")
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: coadd.read(), range(40)):
+            assert np.array_equal(found, pixels)
 
 
 def spoiled_once(tmp_path, kind):
