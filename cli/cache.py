@@ -83,5 +83,5 @@ def _print(result: dict[str, Any]) -> None:
         print(f"invvar       {result['negative_invvar_pixels']:,} pixels below 0, taken as 0: no weight")
     print(f"quarantined  {result['quarantined_bricks']:,}")
     for row in result["quarantined"]:
-        print(f"  {row['brick']} {row['reason']}: {row.get('message', row['file'])}")
+        print(f"  {row['brick']} {row['file']}: {row.get('message', row['reason'])}")
     print(f"folder       {result['folder']}")

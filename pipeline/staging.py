@@ -247,7 +247,8 @@ def cache_brick(store: Store, source: Source, brick: str, targets: Targets | Non
         try:
             files = fetch_brick(source, brick, Path(folder), targets)
         except BrickError as error:
-            return {"reason": error.reason, "file": Path(error.path).name, "message": str(error)}
+            message = str(error).removeprefix(f"{error.path}: ")  # the same from whatever source
+            return {"reason": error.reason, "file": Path(error.path).name, "message": message}
         for file in files:
             store.publish_file(cache_key(file.relative, file.sha256), file.path)
         return {"files": {file.relative: _entry(file) for file in files}}

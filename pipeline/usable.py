@@ -19,19 +19,17 @@ def refuse_unusable(sky: str, chunks: Iterable[Records]) -> None:
 
     No more chunks are looked at than up to the first with a usable brick.
     """
-    reasons: Counter[str] = Counter()
-    first: tuple[str, Mapping[str, Any]] | None = None
+    bad: dict[str, Mapping[str, Any]] = {}
     for records in chunks:
-        for brick, record in records.items():
-            if "reason" not in record:
-                return
-            reasons[record["reason"]] += 1
-            first = first or (brick, record)
-    if first is not None:
+        if any("reason" not in record for record in records.values()):
+            return
+        bad |= records
+    if bad:
+        reasons = Counter(record["reason"] for record in bad.values())
         counts = ", ".join(f"{reason} {n:,}" for reason, n in reasons.most_common())
-        brick, record = first
-        why = record.get("message") or f"{record['file']} [{record['reason']}]"
-        none = f"none of {reasons.total():,} bricks can be used ({counts})"
+        brick, record = next(iter(bad.items()))
+        why = f"{record['file']}: {record.get('message', record['reason'])}"
+        none = f"none of {len(bad):,} bricks can be used ({counts})"
         raise InputError(f"--sky {sky}: {none}; brick {brick}: {why}")
 
 
