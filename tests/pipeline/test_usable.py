@@ -36,7 +36,7 @@ def test_a_run_without_any_is_refused_with_counts_and_a_mend(store):
         refuse_unusable_run(store, planned(store, own, {"0003p020": OLD}), own)
     assert str(caught.value) == (
         "--sky file:///sky: none of 3 bricks can be used (missing_file 2, corrupt 1); "
-        "brick 0001p020: a.fits.fz: " + WHY
+        "brick 0001p020: a.fits.fz: absent: a.fits.fz; put it there [missing_file]"
     )
 
 
