@@ -24,8 +24,10 @@ from pipeline.selection import write_cells
 from pipeline.storage import RunLayout
 from pipeline.store import FolderStore, get_json
 from pipeline.tier import load_tier
+from pipeline.trust import confirmed_go, run_folder
 
 UNNAMED = "unnamed"
+_OWN_PAGE = "\0"  # --report without a file
 
 if TYPE_CHECKING:
     from local_cloud.athena_engine import Engine
@@ -34,17 +36,32 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run")
 @click.option("--tier", help="Whose critical checks apply; by default the one in the run's plan.json.")
+@click.option(
+    "--report",
+    "page",
+    is_flag=False,
+    flag_value=_OWN_PAGE,
+    type=click.Path(dir_okay=False),
+    help="Write the review page of this verdict, too: to a file, or after RUN without one to RUN's "
+    "review.html.",
+)
 @workspaces.option
 @output.json_option
-def validate(run: str, tier: str | None, workspace: Path, as_json: bool) -> int:
+def validate(run: str, tier: str | None, page: str | None, workspace: Path, as_json: bool) -> int:
     """All checks on RUN: a run's id, or any folder that holds manifest/, metrics/ and stamps/ Parquet,
     or metrics/ alone, as another pipeline may have left it (docs/gate.md).
 
     The closure sample is rendered anew from its stamps; a closure/ in the folder is not read. Nothing is
-    written. Exit code 0 is GO, 3 is NO-GO, 2 bad input.
+    written but the page that is asked for. Exit code 0 is GO, 3 is NO-GO, 2 bad input.
     """
+    from report import write_review
+
     folder = Workspace(workspace).run_dir(run)
     judged = judge_folder(folder, tier)
+    if page is not None:
+        written = write_review(folder, None if page == _OWN_PAGE else Path(page), judged)
+        judged["review"] = str(written.resolve())
+        output.note(f"review page: {written}")
     if as_json:
         output.emit_json(judged)
     else:
@@ -148,6 +165,7 @@ def _answer(
         "verdict": answer.verdict,
         "reasons": list(answer.reasons),
         "run_id": layout.run_id,
+        "tier": layout.tier,
         "run_dir": str(folder),
         "rows": rows,
         "checks": [asdict(result) for result in results],
@@ -163,13 +181,13 @@ def select(run: str, workspace: Path, as_json: bool) -> int:
     from local_cloud.athena_engine import Engine, FolderCatalogue
 
     folder = Workspace(workspace).run_dir(run)
-    store = FolderStore(folder.parent.parent)
-    request = RunRequest.from_event(get_json(FolderStore(folder), "plan.json")["request"])
-    result = Engine(FolderCatalogue(folder)).execute(checks.selection_function_sql(request.layout))
-    cells = write_cells(store, request, [name for name, _ in result.columns], result.rows)
+    store, layout = run_folder(folder)
+    confirmed_go(store, layout, "4d runs after a GO only", published=True)
+    result = Engine(FolderCatalogue(folder)).execute(checks.selection_function_sql(layout))
+    cells = write_cells(store, layout, [name for name, _ in result.columns], result.rows)
     where = str(folder / "selection_function")
     if as_json:
-        output.emit_json({"run_id": request.run_id, "cells": cells, "folder": where})
+        output.emit_json({"run_id": layout.run_id, "cells": cells, "folder": where})
     else:
         print(f"{cells} cells: {where}")
     return exits.DONE

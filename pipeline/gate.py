@@ -19,18 +19,22 @@ from pipeline.store import Store, publish, publish_json
 
 
 def judge(
-    store: Store, athena: Any, glue: Any, request: RunRequest, results: list[dict[str, Any]]
-) -> dict[str, Any]:
+    store: Store, athena: Any, glue: Any, request: RunRequest, results: list[dict[str, Any]],
+    judged: dict[str, str],
+) -> dict[str, Any]:  # fmt: skip
     """Read every check's answer, write `check_results` and verdict.json; the verdict.
 
     `results` are {"name", "query_execution_id"} or {"name", "error"}: a query that failed is a FAIL.
+    judged: fingerprints of the tables from before the first query.
     """
     critical = set(tier_of(request).critical)
     checks = [_result(athena, item, item["name"] in critical) for item in results]
-    return record(store, glue, request, checks)
+    return record(store, glue, request, checks, judged)
 
 
-def record(store: Store, glue: Any, request: RunRequest, checks: list[CheckResult]) -> dict[str, Any]:
+def record(
+    store: Store, glue: Any, request: RunRequest, checks: list[CheckResult], judged: dict[str, str]
+) -> dict[str, Any]:
     """Write the results of all checks and the verdict that follows; the verdict."""
     answer = verdict(checks, tier_of(request).critical, (check.name for check in load_checks()))
     plan = plan_of(store, request)
@@ -40,17 +44,18 @@ def record(store: Store, glue: Any, request: RunRequest, checks: list[CheckResul
     publish(store, partition.part(0), to_bytes(from_rows(CHECK_RESULTS, rows)))
     if glue is not None:
         catalogue.register(glue, store, [partition])
-    judged = {
+    stored = {
         "verdict": answer.verdict,
         "reasons": reasons,
         "run_id": request.run_id,
         "tier": request.tier,
         "config_hash": plan["config_hash"],
         "rows": plan["expected_rows"],
+        "judged": judged,
         "checks": rows,
     }
-    publish_json(store, request.layout.verdict, judged)
-    return judged
+    publish_json(store, request.layout.verdict, stored)
+    return stored
 
 
 def _too_small(checks: list[CheckResult], n_bricks: int) -> list[str]:

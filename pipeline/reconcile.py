@@ -8,6 +8,7 @@ from typing import Any
 from pipeline import catalogue
 from pipeline.errors import InputError
 from pipeline.events import INJECT_PHASE, ChunkRecord, RunRequest
+from pipeline.fingerprints import fingerprints, part_hashes
 from pipeline.manifest import plan_of
 from pipeline.schema import CLOSURE, MANIFEST, METRICS, STAMPS
 from pipeline.storage import Partition, parse_part
@@ -15,7 +16,7 @@ from pipeline.store import Store, get_json
 
 
 def reconcile(store: Store, glue: Any, request: RunRequest) -> dict[str, Any]:
-    """Compare chunks, receipts and parts; register the partitions; counts.
+    """Compare chunks, receipts and parts; register the partitions; counts, and fingerprints of the tables.
 
     Row counts are those of the receipts; the bytes of every part are compared with them by SHA-256, and the
     checks count the rows themselves. Raises InputError if a chunk has no receipt, if its rows are not the
@@ -29,7 +30,8 @@ def reconcile(store: Store, glue: Any, request: RunRequest) -> dict[str, Any]:
     closure = request.layout.partition(CLOSURE.name)
     planned.add(closure.part(0))
     _compare_listing(store, request, planned)
-    _compare_hashes(store, receipts)
+    hashes = part_hashes(store, request.layout)
+    _compare_hashes(store, receipts, hashes)
     rows = sum(receipt["rows"] for receipt in receipts.values())
     if rows != plan["expected_rows"]:
         raise InputError(f"run {request.run_id}: {rows} rows written, {plan['expected_rows']} planned")
@@ -42,6 +44,7 @@ def reconcile(store: Store, glue: Any, request: RunRequest) -> dict[str, Any]:
         "quarantined": sum(quarantined.values()),
         "quarantined_by_reason": dict(sorted(quarantined.items())),
         "partitions": len(partitions) + 1,
+        "judged": fingerprints(store, request.layout, hashes),
     }
 
 
@@ -55,10 +58,10 @@ def _receipt(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[str,
     return receipt
 
 
-def _compare_hashes(store: Store, receipts: dict[str, dict[str, Any]]) -> None:
+def _compare_hashes(store: Store, receipts: dict[str, dict[str, Any]], hashes: dict[str, str]) -> None:
     for chunk_id, receipt in receipts.items():
         for part in receipt["parts"].values():
-            if store.sha256(part["key"]) != part["sha256"]:
+            if hashes[part["key"]] != part["sha256"]:
                 raise InputError(
                     f"{store.uri(part['key'])}: not the bytes that chunk {chunk_id} wrote; use another run id"
                 )

@@ -6,11 +6,12 @@ from typing import Any
 
 from pipeline import catalogue
 from pipeline.athena import fetch
-from pipeline.errors import InputError
 from pipeline.events import RunRequest
 from pipeline.parquet import from_rows, to_bytes
 from pipeline.schema import SELECTION_FUNCTION
-from pipeline.store import Store, get_json, publish
+from pipeline.storage import RunLayout
+from pipeline.store import Store, publish
+from pipeline.trust import confirmed_go
 
 
 def write_selection(
@@ -18,16 +19,14 @@ def write_selection(
 ) -> dict[str, Any]:
     """Write the query's result as the run's `selection_function`; {"cells": n}."""
     columns, rows = fetch(athena, query_execution_id)
-    cells = write_cells(store, request, columns, rows)
+    cells = write_cells(store, request.layout, columns, rows)
     catalogue.register(glue, store, [request.layout.partition(SELECTION_FUNCTION.name)])
     return {"cells": cells}
 
 
-def write_cells(store: Store, request: RunRequest, columns: list[str], rows: list[tuple[Any, ...]]) -> int:
-    """Write cells under the storage contract; their number. InputError unless the run's verdict is GO."""
-    verdict = get_json(store, request.layout.verdict)["verdict"]
-    if verdict != "GO":
-        raise InputError(f"run {request.run_id}: verdict is {verdict}; 4d runs after a GO only")
+def write_cells(store: Store, layout: RunLayout, columns: list[str], rows: list[tuple[Any, ...]]) -> int:
+    """Write cells under the storage contract; their number. InputError unless the run's GO holds."""
+    confirmed_go(store, layout, "4d runs after a GO only")
     table = from_rows(SELECTION_FUNCTION, [dict(zip(columns, row, strict=True)) for row in rows])
-    publish(store, request.layout.partition(SELECTION_FUNCTION.name).part(0), to_bytes(table))
+    publish(store, layout.partition(SELECTION_FUNCTION.name).part(0), to_bytes(table))
     return len(table)

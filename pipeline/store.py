@@ -14,10 +14,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from pipeline.errors import InputError, StorageConflictError
+from pipeline.storage import RunLayout
 
 _SHA = "sha256"  # name of the object's metadata entry
 _CONFLICT_TRIES = 5
@@ -168,19 +170,23 @@ class FolderStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
+    def path(self, key: str) -> Path:
+        """The file of a key."""
+        return self.root / key
+
     def get(self, key: str) -> bytes:
         try:
-            return (self.root / key).read_bytes()
+            return self.path(key).read_bytes()
         except FileNotFoundError as error:
             raise InputError(f"{self.uri(key)}: no such file; run the step that writes it") from error
 
     def download(self, key: str, path: Path) -> None:
         if not self.exists(key):
             raise InputError(f"{self.uri(key)}: no such file; run the step that writes it")
-        shutil.copyfile(self.root / key, path)
+        shutil.copyfile(self.path(key), path)
 
     def exists(self, key: str) -> bool:
-        return (self.root / key).is_file()
+        return self.path(key).is_file()
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         top = self.root / prefix.rpartition("/")[0]
@@ -190,7 +196,7 @@ class FolderStore:
                 yield ObjectInfo(key, path.stat().st_size)
 
     def publish_file(self, key: str, path: Path) -> str:
-        target = self.root / key
+        target = self.path(key)
         target.parent.mkdir(parents=True, exist_ok=True)
         with path.open("rb") as file:
             sha256 = sha256_of(file)
@@ -210,8 +216,31 @@ class FolderStore:
         return sha256
 
     def sha256(self, key: str) -> str:
-        with (self.root / key).open("rb") as file:
-            return sha256_of(file)
+        path = self.path(key)
+        status = path.stat()
+        return _sha256_of_file(path, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def uri(self, key: str) -> str:
-        return f"{self.root}/{key}"
+        return f"{self.path(key)}{'/' if key.endswith('/') else ''}"
+
+
+@cache
+def _sha256_of_file(path: Path, *as_it_is: int) -> str:
+    """SHA-256 of a file's bytes; of a file that was not touched since (`as_it_is`) they are read once."""
+    with path.open("rb") as file:
+        return sha256_of(file)
+
+
+class RunFolder(FolderStore):
+    """The folder of one run, wherever it was copied to: its files are the keys below runs/<run_id>/."""
+
+    def __init__(self, folder: Path, layout: RunLayout) -> None:
+        super().__init__(folder)
+        self._prefix = layout.prefix
+
+    def path(self, key: str) -> Path:
+        return self.root / key.removeprefix(self._prefix)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        for item in super().list(prefix.removeprefix(self._prefix)):
+            yield ObjectInfo(self._prefix + item.key, item.size)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 
 from pipeline.errors import InputError
 from pipeline.schema import BY_NAME, PARTITION_KEYS
+from pipeline.trust import run_folder, standing
 
 STATUSES = ("FAIL", "INCONCLUSIVE", "WARN", "NOT_EXERCISED", "PASS")  # in the order of the page
 MEND = "the run did not reach its verdict; run the tier again with the same --run-id"
+VERDICT = "verdict.json"
+NO_LONGER = "The GO that is stored here does not hold."
 MOST_ROWS = 500_000  # read at most about this many of a table: the page stays quick and small
 HIVE = ds.partitioning(pa.schema([(key, pa.string()) for key in PARTITION_KEYS]), flavor="hive")
 
@@ -41,7 +44,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """verdict.json; `rest` holds the keys that this page does not know."""
+    """A verdict, NO-GO where it does not hold; `rest` holds the keys that this page does not know.
+
+    doubts: why a stored verdict does not hold.
+    """
 
     verdict: str
     run_id: str
@@ -50,6 +56,7 @@ class Verdict:
     checks: tuple[Check, ...]
     rows: int | None
     rest: dict[str, Any] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
     @property
     def go(self) -> bool:
@@ -60,18 +67,32 @@ class Verdict:
 
 
 def load_verdict(run_dir: Path) -> Verdict:
-    """The run's verdict; InputError names the file and what is wrong with it."""
-    path = run_dir / "verdict.json"
-    record = json_object(path)
+    """The run's stored verdict; InputError names the file and what is wrong with it.
+
+    A GO that does not hold, or of a run that was not published, is a NO-GO here and says why.
+    """
+    path = run_dir / VERDICT
+    verdict = verdict_in(json_object(path), path)
+    if not verdict.go:
+        return verdict
+    found = standing(*run_folder(run_dir), published=True)
+    if found.go:
+        return verdict
+    doubts = tuple(f"{VERDICT} says GO, and that does not hold: {doubt}." for doubt in found.doubts)
+    return replace(verdict, verdict="NO-GO", reasons=(NO_LONGER,), doubts=doubts)
+
+
+def verdict_in(record: dict[str, Any], path: Path) -> Verdict:
+    """The verdict that a record holds; InputError names `path` and what is wrong with it."""
     if record.get("verdict") not in ("GO", "NO-GO"):
         raise InputError(f"{path}: verdict is {record.get('verdict')!r}, not GO or NO-GO; {MEND}")
     for key in ("reasons", "checks"):
         if not isinstance(record.get(key), list):
             raise InputError(f"{path}: {key} is missing or not a list; {MEND}")
-    known = {"verdict", "run_id", "tier", "reasons", "checks", "rows"}
+    known = {"verdict", "run_id", "tier", "reasons", "checks", "rows", "judged"}
     return Verdict(
         verdict=record["verdict"],
-        run_id=str(record.get("run_id") or run_dir.resolve().name),
+        run_id=str(record.get("run_id") or path.resolve().parent.name),
         tier=str(record.get("tier") or "not given"),
         reasons=tuple(str(reason) for reason in record["reasons"]),
         checks=tuple(_check(path, i, item) for i, item in enumerate(record["checks"])),

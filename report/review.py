@@ -14,7 +14,17 @@ from pipeline.schema import BANDS, CLOSURE, METRICS
 from report import findings, origins, questions, residuals, tallies, theory, words
 from report.cards import build_gallery
 from report.cost import cost
-from report.folder import Frame, TableRead, Verdict, count_table, load_plan, load_verdict, read_table
+from report.folder import (
+    VERDICT,
+    Frame,
+    TableRead,
+    Verdict,
+    count_table,
+    load_plan,
+    load_verdict,
+    read_table,
+    verdict_in,
+)
 from report.stats import Groups, group_values
 
 METRICS_COLUMNS = (
@@ -28,21 +38,22 @@ TABLES = "cross_tables"  # of the plan: a section of its own shows them, as coun
 SELECTION_COLUMNS = ("cut", "theta_e_arcsec", "n", "n_detected", "n_recovered")
 
 
-def write_review(run_dir: Path, out: Path | None = None) -> Path:
+def write_review(run_dir: Path, out: Path | None = None, judged: dict[str, Any] | None = None) -> Path:
     """Write the review page of the run in `run_dir`; its path (`run_dir`/review.html by default).
 
+    judged: the verdict, where it was just given; by default the one in verdict.json, a GO only if it holds.
     What is missing from the folder is said on the page. Raises InputError where verdict.json is absent or
     cannot be understood. The file appears whole or not at all.
     """
     run_dir = Path(run_dir)
     out = Path(out) if out is not None else run_dir / "review.html"
-    _write_whole(out, render(run_dir))
+    verdict = load_verdict(run_dir) if judged is None else verdict_in(judged, run_dir / VERDICT)
+    _write_whole(out, render(run_dir, verdict))
     return out
 
 
-def render(run_dir: Path) -> str:
+def render(run_dir: Path, verdict: Verdict) -> str:
     """The page as text."""
-    verdict = load_verdict(run_dir)
     metrics = read_table(run_dir, METRICS.name, METRICS_COLUMNS)
     manifest, stamps = (count_table(run_dir, name) for name in ("manifest", "stamps"))
     selection = read_table(run_dir, "selection_function", SELECTION_COLUMNS)
@@ -59,7 +70,7 @@ def render(run_dir: Path) -> str:
         "survey_files": origins.survey_files(run_dir),
         "libraries": origins.task_libraries(run_dir),
         "written": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-        **_verdict_words(verdict, plan, read_table(run_dir, "check_results", ("name", "status")).frame),
+        **_verdict_words(verdict, plan),
         **_sections(verdict, metrics, [manifest, stamps], selection),
         "gallery": build_gallery(
             run_dir, metrics, _theta(metrics.frame), stamps, residuals.l2_of(metrics.frame, closure)
@@ -68,10 +79,10 @@ def render(run_dir: Path) -> str:
     return _environment().get_template("review.html.j2").render(page)
 
 
-def _verdict_words(verdict: Verdict, plan: dict[str, Any], results: Frame) -> dict[str, Any]:
+def _verdict_words(verdict: Verdict, plan: dict[str, Any]) -> dict[str, Any]:
     return {
         "reasons": words.sentences(verdict),
-        "contradictions": words.contradictions(verdict) + words.disagreements(verdict, results),
+        "contradictions": verdict.doubts,
         "next_step": words.next_step(verdict, plan),
         "checks": words.check_rows(verdict),
         "status_words": words.STATUS_WORDS,

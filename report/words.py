@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from report.folder import STATUSES, Check, Frame, Verdict
+from report.folder import STATUSES, Check, Verdict
 
 STATUS_WORDS = {
     "FAIL": "fail",
@@ -138,32 +138,6 @@ def sentences(verdict: Verdict) -> list[str]:
     if verdict.go:
         return [f"No check failed, and {plural(critical, 'critical check')} passed."]
     return ["The verdict gives no reason of its own; the checks below are all there is."]
-
-
-def contradictions(verdict: Verdict) -> list[str]:
-    """Where the verdict does not follow from its own checks (GO = no FAIL, every critical one PASS)."""
-    blocking = [c for c in verdict.checks if c.status == "FAIL" or (c.critical and c.status != "PASS")]
-    if verdict.go and blocking:
-        names = ", ".join(f"{c.name} ({STATUS_WORDS[c.status]})" for c in blocking)
-        return [f"verdict.json says GO, but by its own checks it should be NO-GO: {names}."]
-    if verdict.go and not verdict.checks:
-        return ["verdict.json says GO without a single check."]
-    return []
-
-
-def disagreements(verdict: Verdict, results: Frame) -> list[str]:
-    """Checks whose status in the check_results table is not the one in verdict.json."""
-    names, statuses = (results.codes(column) for column in ("name", "status"))
-    if not names[1] or not statuses[1]:
-        return []
-    table = {
-        names[1][n]: statuses[1][s] for n, s in zip(names[0], statuses[0], strict=True) if min(n, s) >= 0
-    }
-    told = {check.name: check.status for check in verdict.checks}
-    differ = sorted(name for name in table.keys() | told.keys() if table.get(name) != told.get(name))
-    if not differ:
-        return []
-    return [f"verdict.json and the table check_results do not agree on {', '.join(differ)}."]
 
 
 def next_step(verdict: Verdict, plan: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import pyarrow.dataset as ds
 
 from pipeline.errors import InputError
 from pipeline.schema import BANDS, SPLITS, STAMPS
+from pipeline.trust import confirmed_go, run_folder
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,15 @@ class Batch:
 def load_batches(run_dir: Path, split: str, batch_size: int = 256) -> Iterator[Batch]:
     """The stamps of one split of a run, in storage order.
 
-    Raises InputError for an unknown split, and for a run without `_SUCCESS.json`: a network must not be
-    trained on what the gate has not let through.
+    Raises InputError for an unknown split, and for a run that was not published with a GO or whose tables
+    changed since: a network must not be trained on what the gate has not let through.
     """
     if split not in SPLITS:
         raise InputError(f"split {split!r}: there are {', '.join(SPLITS)}")
     if not (run_dir / "_SUCCESS.json").is_file():
         raise InputError(f"{run_dir}: has no _SUCCESS.json, so no GO; train on a published run")
+    store, layout = run_folder(run_dir)
+    confirmed_go(store, layout, "train on a published run", published=True)
     stamps = ds.dataset(run_dir / STAMPS.name, format="parquet", partitioning="hive")
     scanner = stamps.scanner(
         columns=["task_id", "is_control", "n_pix", "image"],

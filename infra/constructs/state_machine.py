@@ -57,7 +57,8 @@ class Machine(Construct):
             .next(invoke(self, "Reconcile", functions.reconcile, REQUEST, "$.reconcile", minutes))
             .next(invoke(self, "ListQueries", functions.list_queries, REQUEST, "$.queries", short))
             .next(Checks(self, settings.athena).state)
-            .next(invoke(self, "Verdict", functions.verdict, {**REQUEST, "results.$": "$.results"},
+            .next(invoke(self, "Verdict", functions.verdict,
+                         {**REQUEST, "results.$": "$.results", "judged.$": "$.reconcile.judged"},
                          "$.verdict", short))
             .next(self._gate())
         )  # fmt: skip

@@ -79,18 +79,40 @@ def test_validate_judges_the_same_run_the_same(good_run, workspace):
 def test_validate_takes_any_folder_and_stops_one_whose_magnification_is_spoiled(good_run, tmp_path):
     """The earlier pipeline's 0.18, planted in one row of a copy of the run."""
     copy = tmp_path / "run"
-    shutil.copytree(good_run.json["run_dir"], copy, ignore=shutil.ignore_patterns("check_results"))
+    shutil.copytree(good_run.json["run_dir"], copy, ignore=shutil.ignore_patterns("*.html", "check_results"))
     part = next((copy / "metrics").rglob("*.parquet"))
     rows = pq.ParquetFile(part).read()
     values = rows["magnification"].to_pylist()
     values[0] = 0.18
     index = rows.schema.get_field_index("magnification")
     pq.write_table(rows.set_column(index, rows.schema.field("magnification"), pa.array(values)), part)
-    answer = darkhalo("validate", copy, "--json")
+    answer = darkhalo("validate", copy, "--json", "--report", tmp_path / "page.html")
     assert answer.code == 3, answer.err
     failed = {c["name"] for c in answer.json["checks"] if c["status"] == "FAIL"}
     assert failed == {"flux_identity", "magnification", "ranges"}
     assert any("magnification" in reason for reason in answer.json["reasons"])
+    assert answer.json["review"] == str(tmp_path / "page.html")
+    assert "the verdict is <b>NO-GO</b>" in (tmp_path / "page.html").read_text()
+    assert not (copy / "review.html").exists()
+
+
+def test_a_published_run_whose_tables_changed_is_refused_by_report_and_select(good_run, tmp_path):
+    copy = shutil.copytree(good_run.json["run_dir"], tmp_path / "elsewhere")
+    for command in ("report", "select"):
+        answer = darkhalo(command, copy, "--workspace", tmp_path / "none", "--json")
+        assert answer.code == 0, answer.err
+    assert "the verdict is <b>GO</b>" in (copy / "review.html").read_text()
+    part = next((copy / "metrics").rglob("*.parquet"))
+    data = bytearray(part.read_bytes())
+    data[len(data) // 2] ^= 1
+    part.write_bytes(data)
+    answer = darkhalo("select", copy, "--workspace", tmp_path / "none")
+    assert answer.code == 2
+    assert "its GO does not hold: changed since the verdict: metrics; 4d runs after a GO" in answer.err
+    assert darkhalo("report", copy, "--workspace", tmp_path / "none").code == 0
+    page = (copy / "review.html").read_text()
+    assert "the verdict is <b>NO-GO</b>" in page
+    assert "changed since the verdict: metrics" in page
 
 
 def test_validate_judges_tables_without_partition_folders_but_their_splits(good_run, tmp_path):

@@ -23,8 +23,8 @@ CALLS: dict[str, tuple[str, dict[str, Any], list[Any]]] = {
     "list_queries": ("list_queries", {"request": REQUEST}, ["store", RunRequest(**REQUEST)]),
     "verdict": (
         "judge",
-        {"request": REQUEST, "results": RESULTS},
-        ["store", "athena", "glue", RunRequest(**REQUEST), RESULTS],
+        {"request": REQUEST, "results": RESULTS, "judged": {"metrics": "a"}},
+        ["store", "athena", "glue", RunRequest(**REQUEST), RESULTS, {"metrics": "a"}],
     ),
     "write_selection": (
         "write_selection",

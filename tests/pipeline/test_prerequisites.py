@@ -10,6 +10,8 @@ import pytest
 from pipeline.code_version import CODE_VERSION, code_hash, code_version
 from pipeline.errors import InputError
 from pipeline.events import RunRequest
+from pipeline.fingerprints import fingerprints
+from pipeline.gate import record
 from pipeline.manifest import config_hash, plan_of, plan_or_defer, plan_run, tier_of
 from pipeline.prerequisites import earlier_run, require_go
 from pipeline.publish import publish
@@ -17,26 +19,29 @@ from pipeline.settings import HostChoice
 from pipeline.store import publish_json
 from pipeline.tier import load_tier
 from tests.pipeline.conftest import make_hosts, store_hosts
+from tests.pipeline.judged_run import results
 from tests.pipeline.test_manifest import PILOT
 
 TRAIN = load_tier("train")
 
 
 def go(store, tier, n_bricks=None, verdict="GO", run_id=None) -> None:
-    """Publish a run as the state machine's last step does, from its plan.json and verdict.json."""
+    """Judge and publish a run as the state machine does, from its plan.json; its tables are empty."""
     settings = json.dumps(tier.settings())
     request = RunRequest(
         tier.name, run_id or f"run-{tier.name}", "hosts/x", "file:///sky", n_bricks, settings=settings
     )
     plan = {
-        "config_hash": "c",
+        "request": request.to_event(),
+        "config_hash": config_hash(tier_of(request), request),
         "code_version": code_version(),
         "expected_rows": 1,
         "n_bricks": 1,
         "n_hosts": 1,
     }
     publish_json(store, request.layout.plan, plan)
-    publish_json(store, request.layout.verdict, {"verdict": verdict})
+    answers = results(nulls="PASS" if verdict == "GO" else "FAIL")
+    record(store, None, request, answers, fingerprints(store, request.layout))
     publish(store, request)
 
 
@@ -161,12 +166,13 @@ def test_the_lambda_refuses_train_before_it_reads_a_host(store):
 
 def test_the_earlier_run_is_one_of_the_same_configuration(store):
     debug = load_tier("debug")
-    assert earlier_run(store, request_of("run-now", debug), plan("c")) == ""
+    same = config_hash(debug, request_of("run-now", debug))
+    assert earlier_run(store, request_of("run-now", debug), plan(same)) == ""
     for run_id in ("run-a", "run-b", "run-now"):
         go(store, debug, run_id=run_id)
-    assert earlier_run(store, request_of("run-now", debug), plan("c")) == "run-b"
+    assert earlier_run(store, request_of("run-now", debug), plan(same)) == "run-b"
     assert earlier_run(store, request_of("run-now", debug), plan("d")) == ""
-    assert earlier_run(store, request_of("run-now", load_tier("pilot")), plan("c")) == ""
+    assert earlier_run(store, request_of("run-now", load_tier("pilot")), plan(same)) == ""
 
 
 def plan(config_hash: str) -> dict:

@@ -13,8 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.fingerprints import fingerprints
 from pipeline.schema import BANDS, SPLITS, STAMPS, Table
 from pipeline.schema import BY_NAME as TABLES
+from pipeline.storage import RunLayout
+from pipeline.store import RunFolder
+from pipeline.trust import success_of
 
 ARROW = {
     "string": pa.string(), "bigint": pa.int64(), "int": pa.int32(), "double": pa.float64(),
@@ -173,7 +177,14 @@ def write_verdict(run_dir: Path, go: bool, **changes: Any) -> None:
         "reasons": [] if go else ["closure failed: 41 of 96 rows are off by more than 5 %."],
         "checks": [dict(zip(names, check, strict=True)) for check in checks], "rows": 288, **changes,
     }  # fmt: skip
+    layout = RunLayout(TIER, RUN_ID)
+    store = RunFolder(run_dir, layout)
+    if go:
+        write_part(run_dir, "check_results", "all", record["checks"])
+        record["judged"] = fingerprints(store, layout)
     (run_dir / "verdict.json").write_text(json.dumps(record))
+    if go:
+        (run_dir / "_SUCCESS.json").write_text(json.dumps(success_of(store, record, layout)))
 
 
 def build(run_dir: Path, go: bool = True, n_hosts: int = 8, combinations: int = 12, **options: Any) -> Path:
@@ -186,14 +197,20 @@ def build(run_dir: Path, go: bool = True, n_hosts: int = 8, combinations: int = 
         write_part(run_dir, STAMPS.name, split, stamps, row_group_size=36, **options)
     if go:
         write_part(run_dir, "selection_function", "all", selection_rows())
-    write_verdict(run_dir, go)
     plan = {
-        "request": {"tier": TIER, "sky": "synthetic"},
+        "request": {"tier": TIER, "run_id": RUN_ID, "hosts_key": "hosts/h.parquet", "sky": "synthetic"},
         "config_hash": CONFIG,
-        "tier": {"name": TIER, "grid": {"theta_e_arcsec": list(THETA)}},
+        "code_version": "of an earlier code",
+        **dict.fromkeys(("expected_rows", "n_bricks", "n_hosts"), 3 * n_hosts * combinations),
+        "tier": {
+            "name": TIER,
+            "grid": {"theta_e_arcsec": list(THETA)},
+            "gate": {"critical": [name for name, _, critical, *_ in CHECKS if critical]},
+        },
         "rows_by_split": dict.fromkeys(SPLITS, n_hosts * combinations),
     }
     (run_dir / "plan.json").write_text(json.dumps(plan))
+    write_verdict(run_dir, go)
     return run_dir
 
 

@@ -218,16 +218,47 @@ def test_rows_that_do_not_agree_are_stated(fresh_run: MakeRun, set_verdict: Call
 def test_a_go_that_its_checks_deny_is_stated(fresh_run: MakeRun, set_verdict: Callable[..., None]) -> None:
     run = fresh_run()
     check = {"name": "closure", "status": "INCONCLUSIVE", "critical": True, "message": "too few rows"}
-    set_verdict(run, True, checks=[check])
-    assert "by its own checks it should be NO-GO: closure (inconclusive)" in page_of(run).text
+    numbers = {"statistic": None, "bound": None, "n": None}
+    set_verdict(run, True, checks=[{**check, **numbers}])
+    text = page_of(run).text
+    assert "the verdict is NO-GO" in text
+    assert "verdict.json says GO, its results say NO-GO: schema: critical, but it gave no answer" in text
 
 
 def test_a_verdict_that_its_table_denies_is_stated(fresh_run: MakeRun, write: Callable[..., Path]) -> None:
     run = fresh_run()
     rows = [{"name": "closure", "status": "FAIL", "critical": True, "message": "off"}]
     write(run, "check_results", "all", rows)
-    said = "verdict.json and the table check_results do not agree on bad_pixels, brick_failures, closure"
-    assert said in page_of(run).text
+    text = page_of(run).text
+    assert "the verdict is NO-GO" in text
+    assert "verdict.json and the table check_results do not hold the same results" in text
+
+
+@pytest.mark.parametrize("table", ["manifest", "metrics", "stamps"])
+def test_a_go_is_not_shown_for_tables_that_changed(fresh_run: MakeRun, table: str) -> None:
+    run = fresh_run()
+    assert "the verdict is GO" in page_of(run).text
+    part = next((run / table).rglob("*.parquet"))
+    data = bytearray(part.read_bytes())
+    data[len(data) // 2] ^= 1
+    part.write_bytes(data)
+    page = page_of(run)
+    assert "the verdict is NO-GO" in page.text
+    assert f"that does not hold: changed since the verdict: {table}." in page.text
+    assert "alert" in [p.get("role") for p in page.all("p")]
+
+
+def test_a_go_that_was_never_published_is_not_shown(fresh_run: MakeRun) -> None:
+    run = fresh_run()
+    (run / "_SUCCESS.json").write_text("{}")
+    assert "_SUCCESS.json is not the one that publishing this verdict writes" in page_of(run).text
+    (run / "_SUCCESS.json").unlink()
+    assert "the verdict is NO-GO" in page_of(run).text
+
+
+def test_a_folder_is_shown_wherever_it_was_copied_to(fresh_run: MakeRun, tmp_path: Path) -> None:
+    copy = shutil.copytree(fresh_run(), tmp_path / "some where" / "else")
+    assert "the verdict is GO" in page_of(copy).text
 
 
 def test_of_a_large_table_some_files_are_read_and_this_is_said(
@@ -285,7 +316,7 @@ def test_nan_and_odd_numbers_in_checks_are_dashes(
         "n": None,
         "message": "m",
     }
-    set_verdict(run, True, checks=[check])
+    set_verdict(run, False, checks=[check])
     assert "odd – – – m" in page_of(run).text
 
 

@@ -1,22 +1,30 @@
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import InputError
+from pipeline.fingerprints import fingerprints
+from pipeline.gate import record
 from pipeline.parquet import from_rows
+from pipeline.publish import publish
 from pipeline.schema import STAMPS
-from pipeline.storage import RunLayout
+from pipeline.store import FolderStore
+from tests.pipeline.judged_run import planned_run, results
 from training import load_batches
 
 
 @pytest.fixture
 def run_dir(tmp_path):
-    """A run of two splits, whose images hold their own number."""
+    """A published run of two splits, whose images hold their own number."""
+    store = FolderStore(tmp_path / "bucket")
+    request = planned_run(store)
+    shutil.rmtree(store.root / request.layout.prefix / STAMPS.name)
     for split, numbers in (("train", range(5)), ("val", range(5, 7))):
-        key = RunLayout("debug", "run-1").partition(STAMPS.name, split).part(0)
-        path = tmp_path / key
+        path = store.path(request.layout.partition(STAMPS.name, split).part(0))
         path.parent.mkdir(parents=True)
         rows = [
             {
@@ -27,9 +35,9 @@ def run_dir(tmp_path):
             for i in numbers
         ]  # fmt: skip
         pq.write_table(from_rows(STAMPS, rows), path)
-    folder = tmp_path / "runs" / "run-1"
-    (folder / "_SUCCESS.json").write_text("{}")
-    return folder
+    record(store, None, request, results(), fingerprints(store, request.layout))
+    publish(store, request)
+    return store.root / request.layout.prefix
 
 
 def test_a_split_comes_in_batches_with_labels(run_dir):
@@ -45,6 +53,23 @@ def test_a_split_comes_in_batches_with_labels(run_dir):
 def test_a_run_without_a_go_does_not_train(run_dir):
     (run_dir / "_SUCCESS.json").unlink()
     with pytest.raises(InputError, match=r"has no _SUCCESS\.json, so no GO"):
+        next(load_batches(run_dir, "train"))
+
+
+@pytest.mark.parametrize("table", ["manifest", "metrics", "stamps"])
+def test_a_run_of_which_a_bit_changed_does_not_train(run_dir, table):
+    path = sorted((run_dir / table).rglob("*.parquet"))[-1]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=f"changed since the verdict: {table}; train on a published run"):
+        next(load_batches(run_dir, "train"))
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"verdict": "GO"}'])
+def test_a_success_that_nobody_published_does_not_train(run_dir, content):
+    (run_dir / "_SUCCESS.json").write_text(content)
+    with pytest.raises(InputError, match="not the one that publishing this verdict writes"):
         next(load_batches(run_dir, "train"))
 
 
