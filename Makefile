@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: run test test-trino fetch-trino lint fresh-locks docs clean
+.PHONY: run test test-trino fetch-trino fetch-cdk lint fresh-locks docs clean
 
 run: $(VENV)/.run  ## The debug tier on this machine: verdict, tables and review page.
 	$(BIN)/darkhalo run debug
@@ -28,6 +28,12 @@ test-trino: $(VENV)/.dev  ## Every SQL file on DuckDB and on a real Trino (Maven
 
 fetch-trino: $(VENV)/.dev  ## What test-trino needs; says why, and fails, where it cannot be had.
 	@$(BIN)/python -m tests.trino.server build/trino
+
+# The CDK command line, pinned with its hash; the tests that run it as README prints it are skipped without.
+fetch-cdk:  ## `cdk` into build/cdk/node_modules/.bin (needs npm and Node 18).
+	@command -v npm >/dev/null || { echo "fetch-cdk: there is no npm here; install Node.js 18 or newer"; exit 1; }
+	@mkdir -p build/cdk && cp requirements/cdk/*.json build/cdk/
+	npm ci --silent --no-audit --no-fund --prefix build/cdk
 
 docs: $(VENV)/.run  ## Write the generated pages of docs/ again (a test compares them).
 	$(BIN)/python docs/generate.py

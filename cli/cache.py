@@ -40,7 +40,7 @@ def cache(
     store = FolderStore(where.staged)
     chosen = request.tier_named(tier, bricks)
     with request.prepare(chosen, sky, brick_pixels, hosts, where) as prepared:
-        asked = _named(prepared.request(None, "", staging))
+        asked = _named(prepared.request(None, staging))
         store.publish_file(asked.hosts_key, prepared.catalogue)
     planned = plan_run(store, asked)
     result = {"tier": asked.tier, "sky": asked.sky, **_stage(store, asked, planned["chunks_key"])}

@@ -15,6 +15,14 @@ class ExecutionFailedError(RuntimeError):
     """The machine broke: the execution ended in another state than SUCCEEDED."""
 
 
+class BusyError(RuntimeError):
+    """Another run is at work in the workspace."""
+
+
+class DiskError(InputError):
+    """A disk is full or cannot be written to; the message says how much is free."""
+
+
 def bad_input_errors() -> tuple[type[Exception], ...]:
     """The exceptions whose one-line message is for the person who gave the input."""
     return (InputError, StorageConflictError, SurveyError)

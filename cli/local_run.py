@@ -10,13 +10,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+from cli import kernels
+from cli.chunks import ChunkProgress
 from cli.exits import ExecutionFailedError
 from cli.output import note
 from cli.workspace import Workspace
 from local_cloud import LocalCloud, synthesize
 from pipeline.errors import InputError
-from pipeline.events import BAD_INPUT, INJECT_PHASE, RunRequest
-from pipeline.progress import Progress
+from pipeline.events import BAD_INPUT, RunRequest
 from pipeline.schema import METRICS, STAMPS
 from pipeline.store import S3Store
 from report import write_measured, write_review
@@ -24,7 +25,6 @@ from report import write_measured, write_review
 STACK = "DarkHaloScope"
 _POLL = 0.2  # seconds
 _COUNTED = (METRICS.name, STAMPS.name)
-_PASSED_ON = ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")  # where compiled kernels are kept
 
 
 class LocalRun:
@@ -41,7 +41,7 @@ class LocalRun:
             assembly,
             STACK,
             self.workspace.cloud / "s3",
-            environment={name: os.environ[name] for name in _PASSED_ON if name in os.environ},
+            environment={"NUMBA_CACHE_DIR": str(kernels.folder())},
             task_slots=os.cpu_count() or 1,
         ) as cloud:
             note("not emulated here:\n  " + "\n  ".join(cloud.not_emulated))
@@ -52,7 +52,8 @@ class LocalRun:
             self.workspace.link_runs(cloud.object_path(bucket, "runs"))
             seconds = {"synth and deploy": round(time.monotonic() - started, 1)}
             run_dir = cloud.object_path(bucket, request.layout.prefix.rstrip("/"))
-            final, phases = _execute(cloud, request, run_dir)
+            chunks = ChunkProgress(run_dir)
+            final, phases = _execute(cloud, request, chunks)
             seconds |= phases
         measured = {
             "seconds": seconds,
@@ -73,13 +74,13 @@ class LocalRun:
             "rows": final["counts"]["rows"],
             "quarantined": final["counts"]["quarantined"],
             "quarantined_by_reason": final["counts"]["quarantined_by_reason"],
-            "rows_per_second_4c": round(final["counts"]["rows"] / max(seconds["InjectBricks"], 0.1)),
+            "rows_per_second_4c": chunks.rate(seconds["InjectBricks"]),
             **measured,
         }
 
 
 def _execute(
-    cloud: LocalCloud, request: RunRequest, run_dir: Path
+    cloud: LocalCloud, request: RunRequest, chunks: ChunkProgress
 ) -> tuple[dict[str, Any], dict[str, float]]:
     """Start the execution, say which state it is in, and wait; (output, seconds by state)."""
     client = cloud.client("stepfunctions")
@@ -89,7 +90,6 @@ def _execute(
         input=json.dumps(request.to_event()),
     )["executionArn"]
     said: set[str] = set()
-    chunks = _ChunkProgress(run_dir)
     while True:
         answer = client.describe_execution(executionArn=arn)
         states = _states(client, arn)
@@ -120,26 +120,6 @@ def _raise_bad_input(error: str, cause: str) -> None:
     said = json.loads(cause) if error in ("InputError", "StorageConflictError") else {}
     if "errorMessage" in said:  # a task that refused its input says it in its log
         raise InputError(said["errorMessage"])
-
-
-class _ChunkProgress:
-    """Rows of the chunks that are done, from the receipts that tasks leave."""
-
-    def __init__(self, run_dir: Path) -> None:
-        self._run_dir = run_dir
-        self._seen: set[Path] = set()
-        self._progress: Progress | None = None
-
-    def look(self) -> None:
-        """Say what is new since the last look."""
-        folder = self._run_dir / "receipts" / INJECT_PHASE
-        if self._progress is None and (self._run_dir / "plan.json").is_file():
-            plan = json.loads((self._run_dir / "plan.json").read_text())
-            self._progress = Progress("4c", plan["expected_rows"], "rows", every=1.0)
-        if self._progress is not None:
-            for path in set(folder.glob("*.json")) - self._seen:
-                self._seen.add(path)
-                self._progress.advance(json.loads(path.read_text())["rows"])
 
 
 def _bytes(folder: Path) -> int:

@@ -28,7 +28,7 @@ def plan(
     with request.prepare(
         request.tier_named(tier, bricks), sky, brick_pixels, hosts, Workspace(workspace)
     ) as prepared:
-        asked = prepared.request(None, "")
+        asked = prepared.request(None)
         store = FolderStore(workspace / "plans")
         store.publish_file(asked.hosts_key, prepared.catalogue)
         planned = plan_run(store, asked)

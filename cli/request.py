@@ -15,6 +15,7 @@ import click
 from cli import defaults, output
 from cli import workspace as workspaces
 from cli.workspace import Workspace
+from pipeline.errors import InputError
 from pipeline.events import STAGING, RunRequest
 from pipeline.storage import check_run_id, hosts_key
 
@@ -79,8 +80,8 @@ class Prepared:
     catalogue: Path
     sha256: str
 
-    def request(self, run_id: str | None, stamp: str, staging: str = STAGING[0]) -> RunRequest:
-        """The request; without an id the run is named by tier, configuration and stamp.
+    def request(self, run_id: str | None, staging: str = STAGING[0]) -> RunRequest:
+        """The request; without an id it is named by tier and configuration.
 
         staging: one of STAGING; the default is left unsaid.
         """
@@ -91,8 +92,22 @@ class Prepared:
             tier.name, _UNNAMED, key, self.address, self.chosen.bricks,
             None if staging == STAGING[0] else staging, self.chosen.settings,
         )  # fmt: skip
-        name = f"{tier.name.replace('_', '-')}-{config_hash(tier, asked)[:8]}{stamp}"
+        name = f"{tier.name.replace('_', '-')}-{config_hash(tier, asked)[:8]}"
         return replace(asked, run_id=check_run_id(run_id or name))
+
+
+def refuse(chosen: Chosen, sky: str, brick_pixels: int, hosts: Path | None, where: Workspace) -> None:
+    """InputError for a sky or hosts that cannot be; nothing is made or fetched for it."""
+    from cli import skies
+
+    if hosts is not None and not hosts.exists():
+        raise click.BadParameter(f"{hosts}: no such file; give a Parquet catalogue", param_hint="--hosts")
+    if hosts is not None and sky == defaults.SYNTHETIC:
+        raise InputError(f"--hosts {hosts}: a synthetic sky cannot hold them; give their sky with --sky")
+    if sky == defaults.SYNTHETIC:
+        skies.check_brick_pixels(brick_pixels)
+    else:
+        skies.address_of(sky, chosen.tier, where, brick_pixels)
 
 
 @contextmanager
@@ -105,8 +120,7 @@ def prepare(
     from pipeline.manifest import lay_out
     from pipeline.store import sha256_of
 
-    if hosts is not None and not hosts.exists():
-        raise click.BadParameter(f"{hosts}: no such file; give a Parquet catalogue", param_hint="--hosts")
+    refuse(chosen, sky, brick_pixels, hosts, where)
     address = skies.address_of(sky, chosen.tier, where, brick_pixels)
     with tempfile.TemporaryDirectory() as folder:
         own = Path(folder) / "hosts.parquet"

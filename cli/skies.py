@@ -32,6 +32,11 @@ def failure_names(text: str) -> tuple[str, ...]:
     return tuple(FAILURES) if text == "all" else tuple(name for name in text.split(",") if name)
 
 
+def check_brick_pixels(brick_pixels: int) -> None:
+    if not 400 <= brick_pixels <= 3600:
+        raise InputError(f"--brick-pixels {brick_pixels}: give 400 to 3600")
+
+
 def synthesize_sky(
     folder: Path, n_bricks: int, brick_pixels: int, seed: int = SKY_SEED, failures: tuple[str, ...] = ()
 ) -> Path:
@@ -41,8 +46,7 @@ def synthesize_sky(
         raise InputError(f"--failures {unknown[0]!r}: unknown; there are: {', '.join(FAILURES)}")
     if n_bricks < max(1, len(failures)):
         raise InputError(f"--bricks {n_bricks}: give at least {max(1, len(failures))}")
-    if not 400 <= brick_pixels <= 3600:
-        raise InputError(f"--brick-pixels {brick_pixels}: give 400 to 3600")
+    check_brick_pixels(brick_pixels)
     progress = Progress(f"sky {folder}", n_bricks, "bricks")
     write_sky(
         folder,

@@ -4,6 +4,9 @@
 <workspace>/staged/              what `darkhalo cache` fetched, laid out as the data bucket
 <workspace>/cloud/               the embedded cloud: assembly, and s3/<bucket>/<key>
 <workspace>/runs                 -> the data bucket's runs/
+<workspace>/starts.jsonl         the runs started here, in order (cli/starts.py)
+
+RUN, wherever a command takes it, is a run's id, `latest` (the last one started here), or a folder.
 """
 
 from __future__ import annotations
@@ -14,8 +17,12 @@ from pathlib import Path
 
 import click
 
+from cli.starts import Starts
 from pipeline.errors import InputError
+from pipeline.storage import RUN_ID
 from pipeline.store import FolderStore
+
+LATEST = "latest"
 
 option = click.option(
     "--workspace",
@@ -41,6 +48,10 @@ class Workspace:
     @property
     def cloud(self) -> Path:
         return self.root / "cloud"
+
+    @property
+    def starts(self) -> Starts:
+        return Starts(self.root / "starts.jsonl")
 
     @property
     def store(self) -> FolderStore:
@@ -70,12 +81,29 @@ class Workspace:
         return given
 
     def run_dir(self, run: str) -> Path:
-        """The folder of a run, by id or by path; InputError lists the runs there are."""
-        for folder in (self.runs / run, Path(run)):
+        """The folder of RUN: an id, `latest` or a path; InputError lists the runs there are."""
+        if run == LATEST:
+            return self._latest()
+        named = [self.runs / run] if RUN_ID.fullmatch(run) else []
+        for folder in (*named, Path(run)):
             if folder.is_dir():
                 return folder.resolve()
-        there = sorted(p.name for p in self.runs.iterdir()) if self.runs.is_dir() else []
         raise InputError(
             f"RUN {run!r}: no such run in {self.runs} and no such folder; "
-            f"there are: {', '.join(there) or 'none'}"
+            f"there are: {', '.join(self.run_ids()) or 'none'}"
         )
+
+    def run_ids(self) -> list[str]:
+        """Of the runs that have a folder."""
+        return sorted(path.name for path in self.runs.iterdir()) if self.runs.is_dir() else []
+
+    def _latest(self) -> Path:
+        starts = self.starts.all()
+        if not starts:
+            raise InputError(f"RUN latest: no run was started in {self.root}; give --workspace, or a folder")
+        folder = self.runs / starts[-1].run_id
+        if not folder.is_dir():
+            raise InputError(
+                f"RUN latest: {folder.name}, the last one started in {self.root}, has no tables yet"
+            )
+        return folder.resolve()

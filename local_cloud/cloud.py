@@ -8,11 +8,10 @@ import json
 import logging
 import os
 import shutil
-import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from local_cloud import moto_backends  # noqa: F401 - imports moto as it should be, before all others
@@ -34,6 +33,7 @@ from local_cloud.honesty import NOT_EMULATED
 from local_cloud.moto_backends.extension_points import replaced
 from local_cloud.moto_backends.s3 import object_path
 from local_cloud.resources import ResourceFailed, UnsupportedResource, accepted_types, check_template
+from local_cloud.signals import sigterm_exits
 
 REGION = "us-east-1"
 """moto resolves Fn::GetAZs to the zones of this Region; an environment-agnostic stack fits any."""
@@ -109,7 +109,7 @@ class LocalCloud:
         for name in ("parts", "partial", "code"):  # left over if an earlier session was killed
             shutil.rmtree(private / name, ignore_errors=True)
             (private / name).mkdir(parents=True)
-        exits.enter_context(_sigterm_exits())
+        exits.enter_context(sigterm_exits())
         exits.enter_context(_quiet_server())
         exits.enter_context(replaced())
         server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -204,20 +204,3 @@ def _quiet_server() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _sigterm_exits() -> Iterator[None]:
-    """SIGTERM leaves the `with` block like any exception, so that no process is left behind."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -55,11 +55,13 @@ def _put_in_place(fresh: Path, out: Path, stamp: str) -> None:
 
 def _run_app(repo_root: Path, out: Path) -> None:
     settings = json.loads((repo_root / "cdk.json").read_text())
-    command = shlex.split(settings["app"])
-    if Path(command[0]).name.startswith("python"):
-        command[0] = sys.executable
     done = subprocess.run(  # noqa: S603 - the project's own cdk.json
-        command, cwd=repo_root, env=_environment(settings, out), capture_output=True, text=True, check=False
+        shlex.split(settings["app"]),
+        cwd=repo_root,
+        env=_environment(settings, out),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         raise SynthesisError(
@@ -80,6 +82,7 @@ def _environment(settings: dict, out: Path) -> dict[str, str]:
         "JSII_NODE": environment.get("JSII_NODE", str(node)),
         "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "DARKHALO_PYTHON": sys.executable,  # infra/app: the Python that runs this, and no other
     }
 
 

@@ -14,6 +14,7 @@ from sqlglot.tokens import TokenType
 
 from local_cloud.athena_engine.errors import QueryError
 from local_cloud.athena_engine.functions import PROVEN, REFUSED, WINDOW_ONLY, split_format
+from local_cloud.athena_engine.written import shown
 
 # sqlglot reads these in any dialect; Trino's grammar has none of them.
 _FOREIGN_TOKENS = {
@@ -52,12 +53,6 @@ _CASTS = {
 _INTEGER = {"integer", "bigint"}
 _NUMBER = _INTEGER | {"double", "real", "decimal"}
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.NullSafeNEQ)
-
-
-def shown(node: exp.Expr) -> str:
-    """The node as SQL, short enough for a message."""
-    text = str(node.sql("athena")).replace('"', "")
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def kind(node: exp.Expr) -> str:
@@ -120,15 +115,15 @@ def check_tokens(sql: str) -> None:
             raise QueryError(f"SYNTAX_ERROR: line {token.line}: {_FOREIGN_TOKENS[token.token_type]}")
 
 
-def check_structure(tree: exp.Expr) -> None:
-    """Refuse statements other than queries, and every construct that is not on the list."""
+def check_structure(tree: exp.Expr, sql: str) -> None:
+    """Refuse statements other than queries, and every construct that is not on the list. sql: as typed."""
     if not isinstance(tree, exp.Select | exp.SetOperation | exp.Subquery):
-        raise QueryError(f"NOT_SUPPORTED: only SELECT and WITH are run here, not {tree.key.upper()}")
+        raise QueryError(f"NOT_SUPPORTED: only SELECT and WITH are run here, not {sql.split()[0]}")
     for node in tree.walk():
         if isinstance(node, exp.Func):
             _check_function_name(node)
         elif not isinstance(node, _NODES):
-            raise QueryError(f"NOT_SUPPORTED: {node.key.upper()}: not proven equal to Athena: {shown(node)}")
+            raise QueryError(f"NOT_SUPPORTED: {shown(node)}: not proven equal to Athena")
         if isinstance(node, exp.Select):
             _check_select(node)
         elif isinstance(node, exp.Star) and any(node.args.values()):

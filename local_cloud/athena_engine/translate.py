@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlglot
 from sqlglot import ErrorLevel, exp
-from sqlglot.errors import SqlglotError, UnsupportedError
+from sqlglot.errors import ParseError, SqlglotError, UnsupportedError
 from sqlglot.optimizer.annotate_types import annotate_types
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import traverse_scope
@@ -21,6 +22,7 @@ from local_cloud.athena_engine.functions import RETURNS
 from local_cloud.athena_engine.rewrite import rewrite
 from local_cloud.athena_engine.rules import check_structure, check_tokens, check_types
 from local_cloud.athena_engine.scan import Scan
+from local_cloud.athena_engine.written import remember
 
 CATALOG = "awsdatacatalog"
 INFORMATION_SCHEMA: Mapping[str, Columns] = {
@@ -42,6 +44,8 @@ INFORMATION_SCHEMA: Mapping[str, Columns] = {
     ),
 }
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_MISSING = re.compile(r"Required keyword: .* missing for <class '(?:\w+\.)*(\w+)'>")
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it warns of is refused here, by name
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,10 @@ def translate(sql: str, parameters: Sequence[str], catalogue: Catalogue) -> Tran
     """The query for DuckDB; QueryError where Athena would refuse it or its answer might differ."""
     try:
         check_tokens(sql)
-        tree = _parse(_bind(sql, parameters))
-        check_structure(tree)
+        bound = _bind(sql, parameters)
+        tree = _parse(bound)
+        remember(tree, bound)
+        check_structure(tree, bound)
         tables = _tables_of(tree, catalogue)
         _name_columns(tree)
         schema = MappingSchema(_schema(tables), dialect="athena")
@@ -78,6 +84,8 @@ def translate(sql: str, parameters: Sequence[str], catalogue: Catalogue) -> Tran
         return Translation(tree.sql("duckdb", unsupported_level=ErrorLevel.RAISE), tuple(scans))
     except UnsupportedError as error:
         raise QueryError(f"NOT_SUPPORTED: {_first_line(error)}") from error
+    except ParseError as error:
+        raise QueryError(f"SYNTAX_ERROR: {_place(error)}") from error
     except SqlglotError as error:
         raise QueryError(f"SYNTAX_ERROR: {_first_line(error)}") from error
 
@@ -85,6 +93,16 @@ def translate(sql: str, parameters: Sequence[str], catalogue: Catalogue) -> Tran
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in _COLOUR.sub("", str(error)).splitlines() if line.strip()]
     return lines[0] if lines else repr(error)
+
+
+def _place(error: ParseError) -> str:
+    """Line, column and text where a query stops being one."""
+    if not error.errors or not error.errors[0].get("line"):
+        return _first_line(error)
+    first = error.errors[0]
+    missing = _MISSING.match(first["description"])
+    what = f"something is missing in {missing[1].upper()}" if missing else "unexpected"
+    return f"line {first['line']}, column {first['col']}: {what}, at `{first['highlight']}`"
 
 
 def _parse(sql: str) -> exp.Expr:

@@ -1,8 +1,8 @@
 """Make one synthetic brick and put its files in place, whole or not at all."""
 
 import hashlib
-import os
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +66,8 @@ def remove_brick(folder: Path, brick: str) -> None:
 
 
 def write_brick(folder: Path, plan: BrickPlan) -> None:
-    """Make a brick and move it into place; the catalogue goes last and marks it complete.
+    """Make a brick and move it into place; the catalogue goes last and marks it complete. What a full disk
+    stops is taken away.
 
     Parameters
     ----------
@@ -76,17 +77,16 @@ def write_brick(folder: Path, plan: BrickPlan) -> None:
         What to make.
     """
     name = plan.brick.name
-    scratch = folder / f".writing-{name}-{os.getpid()}"
-    shutil.rmtree(scratch, ignore_errors=True)
-    for relative, content in brick_contents(plan).items():
-        path = scratch / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    remove_brick(folder, name)
-    for relative in (coadd_folder(name), tractor_path(name)):
-        (folder / relative).parent.mkdir(parents=True, exist_ok=True)
-        (scratch / relative).rename(folder / relative)
-    shutil.rmtree(scratch)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=f".writing-{name}-") as scratch:
+        for relative, content in brick_contents(plan).items():
+            path = Path(scratch) / relative
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        remove_brick(folder, name)
+        for relative in (coadd_folder(name), tractor_path(name)):
+            (folder / relative).parent.mkdir(parents=True, exist_ok=True)
+            (Path(scratch) / relative).rename(folder / relative)
 
 
 def brick_contents(plan: BrickPlan) -> dict[str, bytes]:

@@ -1,6 +1,7 @@
 """Synthesis without the CDK command line, and only when something changed."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def project(tmp_path: Path) -> Path:
     root = tmp_path / "project"
     root.mkdir()
     (root / "app.py").write_text(APP)
-    (root / "cdk.json").write_text(json.dumps({"app": "python app.py", "context": {"flag": True}}))
+    (root / "cdk.json").write_text(json.dumps({"app": f"{sys.executable} app.py", "context": {"flag": True}}))
     return root
 
 

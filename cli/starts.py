@@ -1,0 +1,78 @@
+"""The runs started in a workspace, in order, and the one at work in it.
+
+<workspace>/starts.jsonl holds a line for each start, the last one last. A run holds the lock of that file
+for as long as it works, so a workspace has one run at a time, and one that was killed is not at work.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cli.exits import BusyError
+
+_TRIES, _PAUSE = 20, 0.05  # seconds: `darkhalo runs` holds the lock for a moment to see whether it is free
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start of a run. started: time, UTC, ISO 8601."""
+
+    run_id: str
+    tier: str
+    started: str
+
+
+class Starts:
+    """The starts of a workspace; `path` is its starts.jsonl."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def all(self) -> list[Start]:
+        """Every start, the last one last."""
+        if not self.path.is_file():
+            return []
+        return [Start(**json.loads(line)) for line in self.path.read_text().splitlines()]
+
+    def at_work(self) -> str | None:
+        """The id of the run at work in the workspace."""
+        starts = self.all()
+        if not starts:
+            return None
+        with self.path.open() as file:
+            return None if _locked(file.fileno(), fcntl.LOCK_SH) else starts[-1].run_id
+
+    @contextmanager
+    def alone(self, run_id: str, tier: str) -> Iterator[None]:
+        """Note the start and be the only run at work; BusyError names the other one."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a") as file:
+            for _ in range(_TRIES):
+                if _locked(file.fileno(), fcntl.LOCK_EX):
+                    break
+                time.sleep(_PAUSE)
+            else:
+                raise BusyError(
+                    f"{self.path.parent}: run {self.all()[-1].run_id} is at work in it; wait for it, "
+                    f"or give another --workspace"
+                )
+            start = Start(run_id, tier, f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}")
+            file.write(json.dumps(asdict(start)) + "\n")
+            file.flush()
+            yield
+
+
+def _locked(descriptor: int, kind: int) -> bool:
+    """Whether the lock was free, and is ours until the file is closed."""
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
