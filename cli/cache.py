@@ -22,8 +22,8 @@ from pipeline.store import FolderStore, get_json
 @request.staging_option
 @request.sky_options
 def cache(
-    tier: str, bricks: int | None, sky: str, brick_pixels: int, hosts: Path | None, staging: str,
-    workspace: Path, as_json: bool,
+    tier: str, bricks: int | None, sky: str, brick_pixels: int, hosts: Path | None, psf: str | None,
+    staging: str, workspace: Path, as_json: bool,
 ) -> int:  # fmt: skip
     """Phase 4b alone: fetch and verify the bricks that a tier needs, into <workspace>/staged.
 
@@ -39,7 +39,8 @@ def cache(
     where = Workspace(workspace)
     store = FolderStore(where.staged)
     chosen = request.tier_named(tier, bricks)
-    with request.prepare(chosen, sky, brick_pixels, hosts, where) as prepared:
+    given = request.SkyAsked(sky, brick_pixels, hosts, psf)
+    with request.prepare(chosen, given, where) as prepared:
         asked = _named(prepared.request(None, staging))
         store.publish_file(asked.hosts_key, prepared.catalogue)
     planned = plan_run(store, asked)

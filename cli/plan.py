@@ -16,8 +16,8 @@ from pipeline.store import FolderStore
 @click.argument("tier")
 @request.sky_options
 def plan(
-    tier: str, bricks: int | None, sky: str, brick_pixels: int, hosts: Path | None, workspace: Path,
-    as_json: bool,
+    tier: str, bricks: int | None, sky: str, brick_pixels: int, hosts: Path | None, psf: str | None,
+    workspace: Path, as_json: bool,
 ) -> int:  # fmt: skip
     """Phase 4a alone: write a tier's manifest below <workspace>/plans and print what it holds.
 
@@ -25,9 +25,8 @@ def plan(
     """
     from pipeline.manifest import plan_run
 
-    with request.prepare(
-        request.tier_named(tier, bricks), sky, brick_pixels, hosts, Workspace(workspace)
-    ) as prepared:
+    given = request.SkyAsked(sky, brick_pixels, hosts, psf)
+    with request.prepare(request.tier_named(tier, bricks), given, Workspace(workspace)) as prepared:
         asked = prepared.request(None)
         store = FolderStore(workspace / "plans")
         store.publish_file(asked.hosts_key, prepared.catalogue)

@@ -32,6 +32,8 @@ def sky_options(command: Any) -> Any:
         click.option("--sky", default=defaults.SYNTHETIC, show_default=True,
                      help="synthetic; dr9-north, dr9-south, dr10-south: the survey's portal; or a folder, "
                      "s3://bucket/prefix or https://host/folder in the survey's layout."),
+        click.option("--psf", help="FWHM in arcsec (or three: g,r,z; or a CSV of brickname, fwhm_g, fwhm_r, "
+                     "fwhm_z), for a folder of images without psfsize maps; the gate warns of it."),
         click.option("--brick-pixels", type=int, default=defaults.BRICK_PIXELS, show_default=True,
                      help=defaults.BRICK_PIXELS_HELP),
         click.option("--hosts", type=click.Path(path_type=Path),
@@ -49,6 +51,16 @@ staging_option: Callable[[Any], Any] = click.option(
     help="auto: over a network, only the tiles that the stamps touch where that halves the cost; whole: "
     "whole files, each compared with the survey's hash; ranges: tiles wherever that is cheaper at all.",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SkyAsked:
+    """The options of `sky_options` as they were given. psf: that of images without psfsize maps, or None."""
+
+    sky: str
+    brick_pixels: int
+    hosts: Path | None
+    psf: str | None
 
 
 @dataclass(frozen=True)
@@ -96,41 +108,44 @@ class Prepared:
         return replace(asked, run_id=check_run_id(run_id or name))
 
 
-def refuse(chosen: Chosen, sky: str, brick_pixels: int, hosts: Path | None, where: Workspace) -> None:
-    """InputError for a sky or hosts that cannot be; nothing is made or fetched for it."""
+def refuse(chosen: Chosen, asked: SkyAsked, where: Workspace) -> None:
+    """InputError for a sky, hosts or PSF that cannot be; nothing is made or fetched for it."""
     from cli import skies
 
+    hosts, synthetic = asked.hosts, asked.sky == defaults.SYNTHETIC
     if hosts is not None and not hosts.exists():
         raise click.BadParameter(f"{hosts}: no such file; give a Parquet catalogue", param_hint="--hosts")
-    if hosts is not None and sky == defaults.SYNTHETIC:
+    if hosts is not None and synthetic:
         raise InputError(f"--hosts {hosts}: a synthetic sky cannot hold them; give their sky with --sky")
-    if sky == defaults.SYNTHETIC:
-        skies.check_brick_pixels(brick_pixels)
-    else:
-        skies.address_of(sky, chosen.tier, where, brick_pixels)
+    if synthetic:
+        skies.check_brick_pixels(asked.brick_pixels)
+    if asked.psf is not None:
+        skies.check_psf(asked.psf, asked.sky, chosen.tier)
+    elif not synthetic:
+        skies.address_of(asked.sky, chosen.tier, where, asked.brick_pixels)
 
 
 @contextmanager
-def prepare(
-    chosen: Chosen, sky: str, brick_pixels: int, hosts: Path | None, where: Workspace
-) -> Iterator[Prepared]:
+def prepare(chosen: Chosen, asked: SkyAsked, where: Workspace) -> Iterator[Prepared]:
     """Make or find the sky and its hosts; a catalogue that cannot carry the tier is refused here."""
     from cli import skies
     from pipeline.hosts import HostCatalogue
     from pipeline.manifest import lay_out
     from pipeline.store import sha256_of
 
-    refuse(chosen, sky, brick_pixels, hosts, where)
-    address = skies.address_of(sky, chosen.tier, where, brick_pixels)
+    refuse(chosen, asked, where)
+    address = skies.address_of(asked.sky, chosen.tier, where, asked.brick_pixels)
     with tempfile.TemporaryDirectory() as folder:
         own = Path(folder) / "hosts.parquet"
-        if hosts is not None:
-            path = skies.given_hosts(hosts, own)
+        if asked.hosts is not None:
+            path = skies.given_hosts(asked.hosts, own)
         else:
             path = own
             path.write_bytes(skies.host_catalogue(address))
-        index, choice, _ = lay_out(HostCatalogue(path, str(hosts or address)), chosen.tier)
+        index, choice, _ = lay_out(HostCatalogue(path, str(asked.hosts or address)), chosen.tier)
         bricks = [brick.name for brick, split in zip(index.bricks, choice.splits, strict=True) if split >= 0]
         with path.open("rb") as file:
             sha256 = sha256_of(file)
+        if asked.psf is not None:
+            address = skies.with_psf(Path(asked.sky), bricks, asked.psf, chosen.tier, where)
         yield Prepared(chosen, skies.mirror(address, bricks, where), path, sha256)

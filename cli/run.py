@@ -35,7 +35,7 @@ from pipeline.storage import check_run_id
 @click.pass_context
 def run(
     context: click.Context, tier: str, run_id: str | None, bricks: int | None, sky: str, brick_pixels: int,
-    hosts: Path | None, staging: str, workspace: Path, as_json: bool,
+    hosts: Path | None, psf: str | None, staging: str, workspace: Path, as_json: bool,
 ) -> int:  # fmt: skip
     """Run a tier on this machine, through the state machine that `cdk deploy` deploys.
 
@@ -50,10 +50,11 @@ def run(
     chosen = request.tier_named(tier, bricks)
     name = _name(chosen, run_id)
     require_go(where.store, chosen.tier)
-    request.refuse(chosen, sky, brick_pixels, hosts, where)
+    given = request.SkyAsked(sky, brick_pixels, hosts, psf)
+    request.refuse(chosen, given, where)
     disk.require(workspace, _bytes_to_write(chosen, where, name), f"run {name}")
     with where.starts.alone(name, chosen.tier.name), _resumable(name, context.obj), disk.watched(workspace):
-        result = _run(name, request.prepare(chosen, sky, brick_pixels, hosts, where), staging, where)
+        result = _run(name, request.prepare(chosen, given, where), staging, where)
     if as_json:
         output.emit_json(result)
     else:

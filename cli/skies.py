@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import warnings
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from survey.errors import SurveyError
 from survey.host_files import hosts_by_group
 from survey.hosts import select_hosts
 from survey.layout import RELEASES
+from survey.plain import complete_sky
 from survey.sky import FORMAT, write_sky
 from survey.sources import open_source
 from survey.synthetic.writer import FAILURES
@@ -102,6 +105,28 @@ def mirror(sky_address: str, bricks: list[str], workspace: Workspace) -> str:
                 part.replace(target)
         progress.advance()
     folder.mkdir(parents=True, exist_ok=True)
+    return folder.resolve().as_uri()
+
+
+def check_psf(psf: str, sky: str, tier: Tier) -> None:
+    """InputError for a --psf that cannot be, or for a sky that it is not for."""
+    from pipeline.given_psf import psfsize_of_bricks
+
+    if not Path(sky).is_dir():
+        raise InputError(f"--psf {psf}: is for a folder of images; --sky {sky} is none")
+    psfsize_of_bricks(psf, tier)
+
+
+def with_psf(sky: Path, bricks: list[str], psf: str, tier: Tier, workspace: Workspace) -> str:
+    """The address of a sky of links to some bricks of a folder, with the PSF sizes that --psf gives."""
+    from pipeline.given_psf import psfsize_of_bricks
+
+    psfsize_of = psfsize_of_bricks(psf, tier)
+    given = {brick: psfsize_of(brick) for brick in bricks}
+    name = hashlib.sha256(json.dumps([str(sky.resolve()), given]).encode()).hexdigest()[:12]
+    folder = workspace.root / "sky" / f"given-psf-{name}"
+    note(f"PSF of {len(bricks):,} bricks: as given by --psf; no map of the survey's stands behind it")
+    complete_sky(sky, folder, bricks, given.__getitem__)
     return folder.resolve().as_uri()
 
 

@@ -146,7 +146,7 @@ METRICS = Table(
         *_per_band("psfsize_{b}", "double", "the survey's psfsize map at the host, in {b} (not a FWHM)",
                    "arcsec", nullable=True, low=0.3, high=5),
         *_per_band("psf_source_{b}", "string", "where the PSF in {b} came from: map, brick_mean or none; "
-                   "image: a user's coadd PSF", nullable=True),
+                   "given: by --psf; image: a user's coadd PSF", nullable=True),
         *_per_band("psf_fwhm_used_{b}", "double", "FWHM of the PSF that the arcs were convolved with, in {b} "
                    "(of an image: its psfsize)", "arcsec", nullable=True, low=0.2, high=5),
         Column("psf_kind", "string", "moffat or gaussian: the PSF that has the survey's noise-equivalent "

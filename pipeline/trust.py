@@ -50,7 +50,8 @@ def standing(store: Store, layout: RunLayout, published: bool = False) -> Standi
     if not isinstance(stored, dict) or stored.get("verdict") not in ("GO", "NO-GO"):
         raise InputError(f"{store.uri(layout.verdict)}: not a verdict; run the gate again")
     doubts: list[str] = []
-    results, plan = (), {}
+    results: tuple[CheckResult, ...] = ()
+    plan: dict[str, Any] = {}
     try:
         results = _results(store, layout)
         plan = get_json(store, layout.plan)

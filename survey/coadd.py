@@ -17,6 +17,7 @@ from survey.errors import CutoutError
 from survey.layout import BANDS, MASK_KIND, PIXEL_SCALE, coadd_path
 from survey.maskbits import flagged
 from survey.openfile import CoaddFile, Content, find_files, open_coadd
+from survey.plain import GIVEN
 from survey.strip import Strip
 from survey.tiles import Box
 from survey.verify import check_agreement
@@ -271,7 +272,8 @@ class BrickReader:
         column, row = math.floor(place.x + 0.5), math.floor(place.y + 0.5)
         sizes, sources = np.zeros(len(BANDS), dtype=np.float32), []
         for number, band in enumerate(BANDS):
-            sizes[number], source = strips["psfsize", band].pixel(row, column), "map"
+            given = GIVEN in self._coadds["psfsize", band].header
+            sizes[number], source = strips["psfsize", band].pixel(row, column), "given" if given else "map"
             if sizes[number] == 0.0:
                 sizes[number] = self._mean_of(band)
                 source = "brick_mean" if sizes[number] else "none"

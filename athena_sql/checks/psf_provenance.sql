@@ -12,7 +12,8 @@
 --
 -- psfsize = 2.3548/(2 sqrt(pi)) sqrt(NEA). With a Moffat's NEA = pi a^2 (2 beta - 1)/(beta - 1)^2 and
 -- FWHM = 2 a sqrt(2^(1/beta) - 1), FWHM/psfsize is what the column expected_ratio holds; 1 for a Gaussian.
--- A user's PSF image counts as the survey's own, and has no ratio.
+-- A user's PSF image counts as the survey's own, and has no ratio. Sizes given by --psf are constant by right, and
+-- WARN: nothing of the survey's stands behind them.
 WITH stamps_asked AS (
   SELECT
     brickname,
@@ -21,13 +22,14 @@ WITH stamps_asked AS (
     psfsize_g,
     psfsize_r,
     psfsize_z,
-    NOT cutout_ok OR coalesce(psf_source_g, 'none') NOT IN ('map', 'image') AS no_map_g,
-    NOT cutout_ok OR coalesce(psf_source_r, 'none') NOT IN ('map', 'image') AS no_map_r,
-    NOT cutout_ok OR coalesce(psf_source_z, 'none') NOT IN ('map', 'image') AS no_map_z,
+    NOT cutout_ok OR coalesce(psf_source_g, 'none') NOT IN ('map', 'image', 'given') AS no_map_g,
+    NOT cutout_ok OR coalesce(psf_source_r, 'none') NOT IN ('map', 'image', 'given') AS no_map_r,
+    NOT cutout_ok OR coalesce(psf_source_z, 'none') NOT IN ('map', 'image', 'given') AS no_map_z,
     psf_fwhm_used_g / psfsize_g AS ratio_g,
     psf_fwhm_used_r / psfsize_r AS ratio_r,
     psf_fwhm_used_z / psfsize_z AS ratio_z,
     coalesce(psf_kind, 'image') <> 'image' AS has_profile,
+    coalesce(psf_source_g = 'given' OR psf_source_r = 'given' OR psf_source_z = 'given', false) AS is_given,
     CASE
       WHEN psf_kind = 'gaussian' THEN 1e0
       WHEN psf_kind = 'moffat' THEN
@@ -80,6 +82,7 @@ rows_off AS (
       cutout_ok AND NOT coalesce(psfsize_g > 0e0 AND psfsize_r > 0e0 AND psfsize_z > 0e0, false)
     ) AS n_zero,
     count_if(has_profile AND expected_ratio IS NULL) AS n_unknown,
+    count(DISTINCT CASE WHEN is_given THEN host_id END) AS n_given,
     coalesce(max(greatest(
       abs(coalesce(ratio_g / expected_ratio, 1e0) - 1e0),
       abs(coalesce(ratio_r / expected_ratio, 1e0) - 1e0),
@@ -95,6 +98,7 @@ SELECT
   CASE
     WHEN n_rows = 0 OR n_zero > 0 OR n_unknown > 0 OR NOT ratio_off <= 0.02e0 THEN 'FAIL'
     WHEN without_map > 0.01e0 OR worst > 0.25e0 THEN 'FAIL'
+    WHEN n_given > 0 THEN 'WARN'
     WHEN n_hosts < 30 OR most_hosts < 8 THEN 'INCONCLUSIVE'
     WHEN is_constant THEN 'FAIL'
     ELSE 'PASS'
@@ -119,7 +123,7 @@ SELECT
   ) || format(
     '%d stamps with psfsize 0 or NULL, %d with an unknown profile, FWHM/psfsize off by at most %.2f %%%s',
     n_zero, n_unknown, 1e2 * ratio_off,
-    CASE WHEN is_constant THEN '; psfsize is the same everywhere.' ELSE '.' END
-  ) AS message
+    CASE WHEN is_constant THEN '; psfsize is the same everywhere' ELSE '' END
+  ) || CASE WHEN n_given > 0 THEN format('; of %d hosts it was given by hand.', n_given) ELSE '.' END AS message
 FROM bricks
 CROSS JOIN rows_off
