@@ -29,7 +29,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -44,6 +43,7 @@ from scipy.ndimage import gaussian_filter
 import physics
 from benchmarks.physics_peers import PEERS, Peer, installed
 from benchmarks.physics_prototype import load
+from benchmarks.physics_rates import THETA_E, processor, rates_by_kind, slowest_rows, with_theta_e
 from benchmarks.physics_stages import stages
 from physics import DEFAULT_BETA, render_batch
 from tests.physics.lenstronomy_model import brightness_function, lens_model, light_kwargs
@@ -205,9 +205,8 @@ def scaling(count: int, seed: int) -> dict[str, float]:
 
     for n_pix in (64, 96, 128, 200, 300, 400):
         cost(f"n_pix {n_pix}", pairs, n_pix)
-    for theta_e in (0.3, 1.0, 3.0):
-        arcs = [(replace(p, theta_e=theta_e), replace(s, x=p.x + 0.1 * theta_e, y=p.y)) for p, s in pairs]
-        cost(f"theta_e {theta_e}", arcs, 64)
+    for theta_e in THETA_E:
+        cost(f"theta_e {theta_e}", with_theta_e(pairs, theta_e), 64)
     return out
 
 
@@ -259,15 +258,20 @@ def main() -> None:
     speed = rates(found, options.rate_systems, options.seed)
     error = accuracy(found, options.systems, options.seed)
     table: dict[str, Row] = {n: {"per_second_per_core": speed[n], **error.get(n, {})} for n in speed}
+    kinds = rates_by_kind(options.rate_systems, options.seed)
     extra = {
+        "slowest_row": slowest_rows(options.rate_systems, options.seed),
         "stages_us": stages(options.rate_systems, options.seed),
         "scaling_us": scaling(min(options.rate_systems, 100), options.seed),
         "start": warm_start(),
     }
     if options.json:
-        print(json.dumps({**table, **extra, "systems": options.systems, "code_lines": code_lines()}))
+        about = {"systems": options.systems, "code_lines": code_lines(), **processor()}
+        print(json.dumps({**table, **extra, "rates_by_kind": kinds, **about}))
         return
+    print(", ".join(f"{name} {value}" for name, value in processor().items()))
     _print(table, extra)
+    _print_kinds(kinds)
 
 
 def _print(table: dict[str, Row], extra: dict[str, Row]) -> None:
@@ -297,6 +301,17 @@ def _print(table: dict[str, Row], extra: dict[str, Row]) -> None:
     for name, values in extra.items():
         print(f"{name}: " + ", ".join(f"{key} {value:.4g}" for key, value in values.items()))
     print(f"lines of code of physics/: {code_lines()}")
+
+
+def _print_kinds(kinds: dict[str, Row]) -> None:
+    """Rates of each case, and what they are of n = 2's with the same PSF."""
+    print(f"{'case':14}{'gaussian':>10}{'moffat':>10}{'gaussian / moffat':>19}{'n 2 / case':>12}")
+    for name, row in kinds.items():
+        of_two = kinds["n 2"]["gaussian"] / row["gaussian"]
+        print(
+            f"{name:14}{row['gaussian']:10.0f}{row['moffat']:10.0f}{row['gaussian'] / row['moffat']:19.2f}"
+            f"{of_two:12.2f}"
+        )
 
 
 if __name__ == "__main__":

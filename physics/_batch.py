@@ -64,9 +64,10 @@ def render_rows(
     out: Array,
     magnification: Array,
     flux_in_stamp: Array,
+    shot: Array,
 ) -> None:
     """Render the given rows into the outputs. scales, wrapped: the PSF in Fourier space (psf.py). tolerances:
-    of each system, see `TOLERANCE`. left_out: of PSF_LOST, the part that is.
+    of each system, see `TOLERANCE`. left_out: of PSF_LOST, the part that is. shot: rays, added up.
     """
     rates, weights = (values.astype(np.float32) for values in fourier_gaussians(kind, beta))
     cutoff = cutoff_of_peak(kind, beta, left_out * PSF_LOST)
@@ -74,7 +75,7 @@ def render_rows(
     _render_rows(
         rows, lenses, sources, frame_centers(centers, g, constants), fluxes, scales, wrapped, rates, weights,
         cutoff, constants, tolerances, *memory(g, bands, rates.size), np.full(bands, -1.0),
-        np.zeros(bands, np.int64), out.reshape(-1), magnification, flux_in_stamp,
+        np.zeros(bands, np.int64), out.reshape(-1), magnification, flux_in_stamp, shot,
     )  # fmt: skip
 
 
@@ -88,7 +89,7 @@ def _render_rows(
     rows: Array, lenses: Array, sources: Array, centers: Array, fluxes: Array, scales: Array, wrapped: Array,
     rates: Array, weights: Array, cutoff: float, constants: Constants, tolerances: Array, desk: Desk,
     work: Scratch, roots: RootGrid, buf: Buffers, known: Array, modes: Array, out: Array,
-    magnification: Array, flux_in_stamp: Array,
+    magnification: Array, flux_in_stamp: Array, shot: Array,
 ) -> None:  # fmt: skip
     """Rays, deposit, spectrum, and an image a band, row by row, into `out`, flat; error bounds: render.py. A
     PSF that is that of the row before keeps its transfer; known, modes: scale and modes of each band's.
@@ -99,7 +100,9 @@ def _render_rows(
         lens, source = lenses[row], sources[row]
         rays = prepare(lens, source, desk, numbers.pixel_scale)
         job = Job(rays, constants.tables, work, buf.grid, numbers.stride, tolerances[row])
+        work.shot[0] = 0
         total, gain = integrate(job, roots, lens, source, centers[row], numbers)
+        shot[row] += work.shot[0]
         magnification[row] = total
         most = 0
         for band in range(fluxes.shape[1]):

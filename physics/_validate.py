@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+#: Position angles, radians. Beyond, none is meant, and their sine is that of rounding.
+ANGLE_RANGE = (-1000.0, 1000.0)
+
 
 def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
     """A finite real number in [low, high], as float."""
@@ -32,6 +35,8 @@ def bands(name: str, values: Any, low: float, high: float) -> tuple[float, ...]:
     """A non-empty tuple of numbers in [low, high], one per band."""
     if isinstance(values, str) or not isinstance(values, (Sequence, np.ndarray)) or len(values) == 0:
         raise ValueError(f"{name} must be a sequence with one number per band, got {values!r}")
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} must not have masked values, got {values!r}")
     return tuple(number(f"{name}[{i}]", v, low, high) for i, v in enumerate(values))
 
 
@@ -56,11 +61,20 @@ def pair(name: str, value: Any, low: float, high: float) -> tuple[float, float]:
     return two[0], two[1]
 
 
-def reals(name: str, values: Any) -> np.ndarray:
-    """A float64 array of finite real numbers, of any shape."""
+def _real_array(name: str, values: Any) -> np.ndarray:
+    """An array of real numbers, none of them masked."""
+    if np.ma.is_masked(values):
+        where = ", ".join(str(int(k)) for k in np.argwhere(np.ma.getmaskarray(values))[0])
+        raise ValueError(f"{name}[{where}] is masked: fill it, or leave its row out")
     array = np.asarray(values)
     if array.dtype.kind not in "fiu":
         raise ValueError(f"{name} must be an array of real numbers, got dtype {array.dtype}")
+    return array
+
+
+def reals(name: str, values: Any) -> np.ndarray:
+    """A float64 array of finite real numbers, of any shape."""
+    array = _real_array(name, values)
     finite = np.isfinite(array)
     if not finite.all():
         raise ValueError(f"{name} must be finite, got {float(array[~finite][0])!r}")
@@ -69,9 +83,7 @@ def reals(name: str, values: Any) -> np.ndarray:
 
 def column(name: str, values: Any, shape: tuple[int, ...], low: float, high: float) -> np.ndarray:
     """A float64 array of the given shape with every element in [low, high]."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiu":
-        raise ValueError(f"{name} must be an array of real numbers, got dtype {array.dtype}")
+    array = _real_array(name, values)
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}")
     array = np.ascontiguousarray(array, dtype=np.float64)

@@ -24,6 +24,8 @@ QUEUE = 2 * BLOCK
 #: Vector loops run over whole multiples of this many cells, into stale ones: what LLVM leaves over it does
 #: one by one, fifteen times slower. Lists are this much longer than they need be.
 ROUND = 16
+#: A cell with less light than this part of the tolerance is one ray, counted but not spread.
+NEGLIGIBLE = 1e-4
 #: home of a cell outside the deposit grid: its light counts in the magnification only.
 OUTSIDE = -1
 #: place of a root cell.

@@ -26,6 +26,9 @@ from physics.series import LEAST_MODES, MODES_UNIT, NO_NUMBERS, Series, forward,
 
 F32 = np.float32
 _LOG2_E = F32(1.0 / np.log(2.0))
+#: Exponent of 2 below which a Gaussian of the PSF's is none, along an axis: 2e-7 of a star's peak in all.
+#: Products of smaller ones are subnormal floats (_simd.py).
+_FAINTEST = F32(-30.0)
 
 
 class Plan(NamedTuple):
@@ -165,7 +168,7 @@ def set_transfer(
         rate, weight = rates[i] * unit * unit * _LOG2_E, weights[i]
         plain, weighted = f[i * row : (i + 1) * row], f[(rates.size + i) * row : (rates.size + i + 1) * row]
         for m in range(row):
-            h = p.gain[m] * exp2(-rate * F32(m) * F32(m))
+            h = p.gain[m] * exp2(max(-rate * F32(m) * F32(m), _FAINTEST))
             plain[m] = h
             weighted[m] = weight * h
     matrix_product(f, rates.size * row, 1, row, f, 0, row, transfer, 0, row, modes, row, rates.size)

@@ -44,9 +44,9 @@ class Lens:
     def __post_init__(self) -> None:
         _validate.number("theta_e", self.theta_e, *THETA_E_RANGE)
         _validate.number("q", self.q, *LENS_AXIS_RATIO_RANGE)
-        _validate.number("phi", self.phi)
+        _validate.number("phi", self.phi, *_validate.ANGLE_RANGE)
         _validate.number("gamma", self.gamma, *GAMMA_RANGE)
-        _validate.number("phi_gamma", self.phi_gamma)
+        _validate.number("phi_gamma", self.phi_gamma, *_validate.ANGLE_RANGE)
         _validate.number("x", self.x, *LENS_POSITION_RANGE)
         _validate.number("y", self.y, *LENS_POSITION_RANGE)
 

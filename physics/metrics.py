@@ -9,6 +9,9 @@ import numpy as np
 
 from physics import _validate
 
+#: How far below zero a pixel without light may lie: a render's error, of the peak (render.py), or this many
+#: electrons, for a stamp that holds next to nothing of a source whose light rings by 1e-7 of itself.
+_RINGING, _RINGING_ELECTRONS = 1e-3, 1.0
 #: Beyond this numpy refuses to draw from a Poisson distribution.
 _MOST_ELECTRONS = 1e18
 
@@ -56,7 +59,8 @@ def add_poisson_noise(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Photon noise of added light: (noisy signal, updated invvar), both float64.
 
-    signal: nmgy per pixel, not negative (rounding below zero of 1e-6 of the peak is cut to 0).
+    signal: nmgy per pixel, not negative. What rings below zero in a render, by less than 1e-3 of the peak
+        or than an electron, is cut to 0.
     invvar: 1/nmgy^2 of the image it is added to; 0 stays 0.
     gain: effective gain, photo-electrons per nmgy over the whole exposure stack of the band.
     rng: a generator, or the seed of a counter-based Philox generator: the same seed gives the same noise
@@ -69,8 +73,9 @@ def add_poisson_noise(
     weights = _weights(invvar, s.shape, None)
     if _validate.number("gain", gain) <= 0:
         raise ValueError(f"gain must be positive, got {gain!r}")
-    if (s < -1e-6 * np.abs(s).max(initial=0.0)).any():
-        raise ValueError(f"signal must not be negative, got {float(s.min())!r}")
+    least = -max(_RINGING * s.max(initial=0.0), _RINGING_ELECTRONS / gain)
+    if s.min(initial=0.0) < least:
+        raise ValueError(f"signal must not be negative (less than {least:.3g}), got {float(s.min())!r}")
     s = np.clip(s, 0.0, None)
     if s.max(initial=0.0) * gain > _MOST_ELECTRONS:
         raise ValueError(f"gain must leave at most {_MOST_ELECTRONS:g} electrons a pixel, got {gain!r}")

@@ -92,15 +92,16 @@ def render_pixel_rows(
     out: Array,
     magnification: Array,
     flux_in_stamp: Array,
+    shot: Array,
 ) -> None:
     """Render the given rows into the outputs with one PSF image per band: images [band, side, side], unit
-    sums. tolerances: of each system, see `TOLERANCE`.
+    sums. tolerances: of each system, see `TOLERANCE`. shot: rays, added up.
     """
     transfers = [transfer(image, constants.plan, g.period) for image in images]
     _render_pixel_rows(
         rows, lenses, sources, frame_centers(centers, g, constants), fluxes,
         np.stack([h for h, _ in transfers]), transfers[0][1], constants, *memory(g, 0, 0), tolerances,
-        out.reshape(-1), magnification, flux_in_stamp,
+        out.reshape(-1), magnification, flux_in_stamp, shot,
     )  # fmt: skip
 
 
@@ -108,7 +109,7 @@ def render_pixel_rows(
 def _render_pixel_rows(
     rows: Array, lenses: Array, sources: Array, centers: Array, fluxes: Array, transfers: Array, modes: int,
     constants: Constants, desk: Desk, work: Scratch, roots: RootGrid, buf: Buffers, tolerances: Array,
-    out: Array, magnification: Array, flux_in_stamp: Array,
+    out: Array, magnification: Array, flux_in_stamp: Array, shot: Array,
 ) -> None:  # fmt: skip
     """As `_batch._render_rows`, with the transfers of images."""
     n_pix = constants.numbers.n_pix
@@ -116,7 +117,9 @@ def _render_pixel_rows(
         lens, source = lenses[row], sources[row]
         rays = prepare(lens, source, desk, constants.numbers.pixel_scale)
         job = Job(rays, constants.tables, work, buf.grid, constants.numbers.stride, tolerances[row])
+        work.shot[0] = 0
         total, gain = integrate(job, roots, lens, source, centers[row], constants.numbers)
+        shot[row] += work.shot[0]
         magnification[row] = total
         spectrum(buf, constants.plan, modes)
         for band in range(fluxes.shape[1]):

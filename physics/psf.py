@@ -26,6 +26,9 @@ BETA_RANGE = (1.5, 20.0)
 FWHM_RANGE = (0.05, 100.0)
 #: Larger PSF images would reach round the Fourier period.
 MAX_PSF_PIXELS = 65
+#: A PSF image's sum over that of its absolute values: noise and rings of a real one take less than half away;
+#: what cancels further has no shape that dividing by the sum would not blow up.
+LEAST_SUM = 0.1
 _FWHM_OF_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
 #: psfsize = 2.355 / (2 sqrt(pi)) sqrt(NEA); the survey writes 2.35 or 2.355, here the exact constant.
 _PSFSIZE_OF_SQRT_NEA = _FWHM_OF_SIGMA / (2.0 * math.sqrt(math.pi))
@@ -76,7 +79,7 @@ class Psf:
         the stamps it will be used for.
         """
         scale = _validate.number("pixel_scale", pixel_scale, 0.01, 2.0)
-        unit = psf_images(images)
+        unit = psf_images("images", images)
         area = scale**2 / np.sum(unit**2, axis=(1, 2))
         fwhm = tuple(float(v) for v in _PSFSIZE_OF_SQRT_NEA * np.sqrt(area))
         return cls(fwhm, "gaussian", DEFAULT_BETA, unit, scale)
@@ -88,17 +91,22 @@ class Psf:
         return tuple((w / ratio / _PSFSIZE_OF_SQRT_NEA) ** 2 for w in self.fwhm)
 
 
-def psf_images(images: np.ndarray) -> np.ndarray:
-    """Checked PSF images of unit sum, float64 [band, side, side]."""
+def psf_images(name: str, images: np.ndarray) -> np.ndarray:
+    """Checked PSF images of unit sum, float64 [band, side, side]. name: of the argument."""
     shape = np.shape(images)
     if len(shape) != 3 or shape[0] == 0 or shape[1] != shape[2] or shape[1] % 2 == 0:
-        raise ValueError(f"images must have shape (band, side, side) with an odd side, got {shape}")
+        raise ValueError(f"{name} must have shape (band, side, side) with an odd side, got {shape}")
     if shape[1] > MAX_PSF_PIXELS:
-        raise ValueError(f"images must have at most {MAX_PSF_PIXELS} pixels a side, got {shape[1]}")
-    checked = _validate.column("images", images, shape, -1e12, 1e12)
+        raise ValueError(f"{name} must have at most {MAX_PSF_PIXELS} pixels a side, got {shape[1]}")
+    checked = _validate.column(name, images, shape, -1e12, 1e12)
     sums = checked.sum(axis=(1, 2), keepdims=True)
-    if (sums <= 0).any():
-        raise ValueError(f"images must have a positive sum, got {float(sums.min())!r}")
+    absolute = np.abs(checked).sum(axis=(1, 2))
+    for band, (total, parts) in enumerate(zip(sums, absolute, strict=True)):
+        if not total.item() > LEAST_SUM * parts:
+            raise ValueError(
+                f"{name}[{band}] must have a positive sum, more than {LEAST_SUM:g} of that of its absolute "
+                f"values, {parts:.3g}, got {total.item():.3g}"
+            )
     return np.asarray(checked / sums)
 
 

@@ -15,7 +15,8 @@ the source's flux) is taken; a cell that no rule serves is split in four.
 The brightest that a cell can be is exp(d (1 + D/R) / 2) times its centre, a bound for all n and D/R < 0.7
 (1 - (1 - x)^(1/n) < x (1 + x) / n there), or the source's peak where D/R is more. Near the source's cusp
 (D / R large) the expansion does not hold and higher rules are asked for or the cell is split; a cell that
-touches the lens centre, where the Jacobian jumps, is split if light of note can come from there.
+touches the lens centre, where the Jacobian jumps, is split if light of note can come from there. Else it is
+one ray, no brighter than that light: a ray through the centre itself is not bent at all, and no image.
 """
 
 import math
@@ -24,7 +25,7 @@ import numpy as np
 
 from physics._jit import Array, Real, inlined, vectorised
 from physics._simd import exp2, log2
-from physics.cells import OUTSIDE
+from physics.cells import NEGLIGIBLE, OUTSIDE
 from physics.rays import _ONE, _TINY, _TWO, ROUND_TERMS, Numbers, Rays, _to_source
 
 F32 = np.float32
@@ -32,11 +33,14 @@ _ZERO, _QUARTER, _FOUR = F32(0.0), F32(0.25), F32(4.0)
 _HALF_DIAGONAL = F32(math.sqrt(0.5))
 _HALF_LOG2E = F32(0.5 / math.log(2.0))
 _CENTRE_REACH = F32(0.8)
-_SPLIT = F32(1e3)
+#: In place of D, source units, for a cell that the lens centre touches: more than any deflection.
+_SPLIT = F32(1e9)
 _MOST_LOST = F32(0.5)
 #: (phase)^4 of the ripple over the square of what `ripple` gives, (phase)^2 times what the PSF passes there.
 _RIPPLE_4 = F32(800.0)
-_MOST_CHANGE = F32(1e4)
+#: Of d and of D / R; within these no power of d leaves the floats.
+_LEAST_CHANGE, _MOST_CHANGE = F32(1e-3), F32(300.0)
+_NEGLIGIBLE = F32(NEGLIGIBLE)
 _STEEP = F32(1e15)  # its square stays a float on the lens centre itself
 _ERROR_1, _ERROR_2 = F32(1 / 24), F32(1 / 4320)
 _ERROR_3, _ERROR_4 = F32(1 / 2.016e6), F32(1 / 1.778e9)
@@ -75,6 +79,7 @@ def _choose_rules(
 ) -> None:  # fmt: skip
     f = r.frame
     jump = _SPLIT if f.strength > _ZERO else _ZERO
+    per_tolerance = _ONE / tolerance
     for i in range(n):
         area = side[i] * side[i]
         half = side[i] * _HALF_DIAGONAL
@@ -104,24 +109,27 @@ def _choose_rules(
         # for n < 1 the profile is steepest at the cell's far side: (R + D)^(1/n - 1)
         steeper = _ONE + ratio * (r.steeper1 + ratio * (r.steeper2 + ratio * r.steeper3))
         change = _TWO * r.b_over_n * power * ratio * steeper
-        highest = r.log2_cut if touching & (half < r.cut_reach) else r.log2_peak
+        farthest = half + d2 * inv_d
+        highest = r.log2_cut if touching & (farthest < r.cut_reach) else r.log2_peak
         brightest = min(log_wing + _HALF_LOG2E * change * (_ONE + ratio), highest)
         largest = area * exp2(highest if ratio > _TRUST_3 else brightest)
-        change = min(change, _MOST_CHANGE)
+        change = max(min(change, _MOST_CHANGE), _LEAST_CHANGE)
         c2 = change * change
         c4 = c2 * c2
+        largest *= per_tolerance
+        dark = largest < _NEGLIGIBLE
+        largest = max(largest, _NEGLIGIBLE)
         # | and &, not `or` and `and`: branches would keep the loop scalar
-        heavy = largest > tolerance
+        heavy = largest > _ONE
         m = _ONE
-        m += _ONE if largest * (c2 + blur) * _ERROR_1 > tolerance else _ZERO
+        m += _ONE if largest * (c2 + blur) * _ERROR_1 > _ONE else _ZERO
         m += (
             _ONE
-            if (largest * (c4 + _RIPPLE_4 * blur * blur) * _ERROR_2 > tolerance)
-            | ((ratio > _TRUST_2) & heavy)
+            if (largest * (c4 + _RIPPLE_4 * blur * blur) * _ERROR_2 > _ONE) | ((ratio > _TRUST_2) & heavy)
             else _ZERO
         )
-        m += _ONE if (largest * c4 * c2 * _ERROR_3 > tolerance) | ((ratio > _TRUST_3) & heavy) else _ZERO
-        m += _ONE if (largest * c4 * c4 * _ERROR_4 > tolerance) | ((ratio > _TRUST_4) & heavy) else _ZERO
+        m += _ONE if (largest * c4 * c2 * _ERROR_3 > _ONE) | ((ratio > _TRUST_3) & heavy) else _ZERO
+        m += _ONE if (largest * c4 * c4 * _ERROR_4 > _ONE) | ((ratio > _TRUST_4) & heavy) else _ZERO
         # the Laplacian of the brightness over the brightness, from that of R^(1/n) along the map's gradient
         # and, by `bend`, from that of the deflection, twice the gradient of kappa
         inv_r2 = inv_outside * inv_outside
@@ -134,10 +142,10 @@ def _choose_rules(
         slope2 = (gu * gu + gv * gv) * inv_r2
         laplacian = steep * inv_r2 * ((steep + _TWO - _TWO * r.half_inv_n) * slope2 - norm2 - bend)
         part = max(min(area * laplacian * _ERROR_1, _MOST_LOST), -_MOST_LOST)
-        wing = exp2(log_wing)
-        m = _ONE if touching & (largest <= tolerance) else m
+        m = _ONE if dark | (touching & (largest <= _ONE)) else m
         m = min(m, _FOUR) if side[i] <= smallest else m
-        light = area * (core if r2 < r.core_r2 else wing) if m == _ONE else _ZERO
+        centre = min(core if r2 < r.core_r2 else exp2(log_wing), exp2(highest))
+        light = area * centre if m == _ONE else _ZERO
         value[i] = light
         lost[i] = light * part
         rule[i] = np.int32(m)

@@ -13,6 +13,7 @@ import numpy as np
 from physics._jit import Array, Real, exact, inlined, vectorised
 from physics.cells import (
     BLOCK,
+    NEGLIGIBLE,
     OUTSIDE,
     QUEUE,
     ROUND,
@@ -31,14 +32,12 @@ from physics.rays import Rays, brightness
 F32 = np.float32
 #: Cells of this part of a root cell are not split further: 2 px / 2^16 = 8e-6".
 SMALLEST = 2.0**-16
-#: Cells with less light than this part of the tolerance are counted but not spread.
-_NEGLIGIBLE = 1e-4
 
 
 class Scratch(NamedTuple):
     """Working memory, see `_memory`.
 
-    value, lost, rule: of one block. order, counts: its cells by rule, and how many.
+    value, lost, rule: of one block. order, counts: its cells by rule, and how many. shot: rays, so far.
     """
 
     stack: Cells
@@ -53,6 +52,7 @@ class Scratch(NamedTuple):
     counts: Array
     samples: Array
     totals: Array
+    shot: Array
 
 
 def scratch() -> Scratch:
@@ -70,6 +70,7 @@ def scratch() -> Scratch:
         np.zeros(SPLIT_RULE + 1, np.int64),
         np.zeros(MAX_RULE * MAX_RULE * SAMPLE_STRIDE, np.float32),
         np.zeros(QUEUE + ROUND, np.float32),
+        np.zeros(1, np.int64),
     )
 
 
@@ -103,7 +104,8 @@ def _sum_nodes(rule: int, n: int, side: Array, tables: Tables, samples: Array, t
 def _flush_queue(job: Job, q: Cells, rule: int) -> Real:
     """Integrate and empty the queue of one rule; returns its flux."""
     samples, totals, n = job.work.samples, job.work.totals, q.length[0]
-    negligible = F32(_NEGLIGIBLE * job.tolerance)
+    job.work.shot[0] += n * rule * rule
+    negligible = F32(NEGLIGIBLE * job.tolerance)
     brightness(q.x, q.y, q.side, whole(n), job.tables.node, rule, job.rays, samples, SAMPLE_STRIDE)
     _sum_nodes(rule, whole(n), q.side, job.tables, samples, totals)
     flux = 0.0
@@ -133,6 +135,7 @@ def flush(job: Job) -> Real:
 def classify(job: Job, first: int, n: int, smallest: Real, ripple: Real) -> None:
     """Value and rule of n cells of the stack, from number `first` on. Arguments as in `choose_rules`."""
     stack = job.work.stack
+    job.work.shot[0] += n
     x, y, side, home = stack.x[first:], stack.y[first:], stack.side[first:], stack.home[first:]
     choose_rules(
         x, y, side, home, F32(smallest), F32(ripple), F32(job.tolerance), whole(n), job.rays, job.work.value,
@@ -180,7 +183,7 @@ def _regain(value: Array, lost: Array, n: int) -> None:
 def _spread_done(job: Job, first: int) -> Real:
     """Spread the cells of one ray; returns their flux."""
     w, stack = job.work, job.work.stack
-    flux, negligible = 0.0, F32(_NEGLIGIBLE * job.tolerance)
+    flux, negligible = 0.0, F32(NEGLIGIBLE * job.tolerance)
     for k in range(w.counts[1]):
         c = w.order[BLOCK + k]
         flux += w.value[c]

@@ -108,7 +108,7 @@ class Desk(NamedTuple):
 
 def desk() -> Desk:
     """A new one."""
-    return Desk(*fit_matrix(), np.empty((2, _N_COEFFICIENTS)), np.empty((5, DIRECTIONS + 1), np.float32))
+    return Desk(*fit_matrix(), np.empty((2, _N_COEFFICIENTS)), np.zeros((5, DIRECTIONS + 1), np.float32))
 
 
 @exact
@@ -147,8 +147,19 @@ def _pack(c: Array) -> tuple[Real, ...]:
 
 
 @exact
+def _is_ring(lens: Array, source: Array, pixel_scale: float) -> bool:
+    """Whether the caustic is a point with the source's centre on it, as far as float32 tells, and the widest
+    core lies within the ring.
+    """
+    away = math.hypot(source[4] - lens[5], source[5] - lens[6])
+    flattening = (1.0 - lens[1]) + 2.0 * lens[3]
+    on_point: bool = max(away, lens[0] * flattening) <= CORE_ARCSEC
+    return on_point and lens[0] > MOST_CORE_PIXELS * pixel_scale
+
+
+@exact
 def _core_radius(source: Array, way: Real, pixel_scale: float) -> Real:
-    """Of the smooth core, r_eff. way: to the caustic, r_eff."""
+    """Of the smooth core, r_eff. way: to the caustic, r_eff; infinite for a ring."""
     least = max(CORE_ARCSEC / source[0], CORE_R_EFF)
     most = min(MOST_CORE_PIXELS * pixel_scale * math.sqrt(source[2]) / source[0], MOST_CORE_R_EFF)
     return max(min(CORE_OF_WAY * way, most), least)
@@ -196,8 +207,10 @@ def prepare(lens: Array, source: Array, desk: Desk, pixel_scale: float) -> Rays:
 
     b = b_n(n_sersic)
     peak = central_brightness(n_sersic, r_eff, b)
-    x_core = _core_radius(source, to_caustic - between, pixel_scale)
-    core0, core1, core2 = core_polynomial(n_sersic, x_core, b)
+    # a ring magnifies its source's core as 1 / R, which the core can follow however wide
+    ring = _is_ring(lens, source, pixel_scale)
+    x_core = _core_radius(source, math.inf if ring else to_caustic - between, pixel_scale)
+    core0, core1, core2 = core_polynomial(n_sersic, x_core, b, 1.0 if ring else 2.0)
     numbers = Numbers(
         F32(c), F32(s), F32(1.0 - q), frame,
         F32(0.5 / n_sersic), F32(-b / math.log(2.0)), F32(math.log2(peak)),

@@ -7,14 +7,13 @@ largest errors found are in benchmarks/README.md. More is accepted: there the bo
 they hold for what the images show of the PSF.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from physics import _validate, far, lens, pixel_psf, psf, sersic
+from physics import _validate, far, lens, limits, pixel_psf, psf, sersic
 from physics._batch import TOLERANCE, render_rows, row_constants
 from physics.geometry import FAR_PAD, MAX_PIXELS, PADS, geometry
 from physics.gridding import DENSITY_FLOOR, density
@@ -81,7 +80,7 @@ def render(
         x = (i - (n_pix - 1) / 2) pixel_scale - cx, y = (j - (n_pix - 1) / 2) pixel_scale - cy
         in the frame of lens and source.
 
-    Raises ValueError (argument and value named) for anything outside the documented ranges.
+    Raises ValueError (argument and value named) for anything outside the documented ranges; see limits.py.
     """
     if lens is not None:
         _validate.instance("lens", lens, Lens)
@@ -143,13 +142,14 @@ def render_batch(
     The GIL is released and no thread is started. Rows do not influence each other: any split of the columns
     gives the same bytes. Rows with the same PSF next to each other are faster.
 
-    Raises ValueError (column, row and value named) for anything outside the documented ranges.
+    Raises ValueError (column, row and value named) for anything outside the documented ranges, and for a
+    source too far from its lens; warns of slow rows (limits.py).
     """
     n_pix = _validate.integer("n_pix", n_pix, 8, MAX_PIXELS)
     pixel_scale = _validate.number("pixel_scale", pixel_scale, *_PIXEL_SCALE_RANGE)
     _validate.choice("kind", kind, psf.KINDS)
     n = _length("theta_e", theta_e)
-    position, angle = lens.LENS_POSITION_RANGE, (-math.inf, math.inf)
+    position, angle = lens.LENS_POSITION_RANGE, _validate.ANGLE_RANGE
     lens_columns = {
         "theta_e": (theta_e, lens.THETA_E_RANGE),
         "q": (q, lens.LENS_AXIS_RATIO_RANGE),
@@ -176,6 +176,7 @@ def render_batch(
         _matrix(lens_columns, n), _matrix(source_columns, n), _matrix(center_columns, n), fluxes, n_pix,
         pixel_scale,
     )  # fmt: skip
+    limits.refuse_far_sources(systems.lenses, systems.sources)
     if psf_image is not None:
         return _render_images(systems, _psf_images(psf_image, bands))
     widths = _validate.column(
@@ -207,7 +208,7 @@ def _matrix(columns: dict[str, tuple[Any, tuple[float, float]]], n: int) -> np.n
 
 
 def _psf_images(values: Any, bands: int) -> np.ndarray:
-    images = psf.psf_images(values)
+    images = psf.psf_images("psf_image", values)
     if len(images) != bands:
         raise ValueError(f"psf_image must have one image for each of {bands} bands, got {len(images)}")
     return images
@@ -238,8 +239,9 @@ class _Psfs(NamedTuple):
     betas: np.ndarray
 
 
-#: Renders the rows of a mask, each to its tolerance, with this part of what the PSF usually leaves out.
-_Pass = Callable[[np.ndarray, np.ndarray, float], None]
+#: Renders the rows of a mask, each to its tolerance, with this part of what the PSF usually leaves out, and
+#: adds up the rays of each.
+_Pass = Callable[[np.ndarray, np.ndarray, float, np.ndarray], None]
 
 
 def _in_two_passes(render_within: _Pass, systems: _Systems, result: RenderedBatch) -> None:
@@ -247,11 +249,13 @@ def _in_two_passes(render_within: _Pass, systems: _Systems, result: RenderedBatc
     r_eff, n_sersic = systems.sources[:, 0], systems.sources[:, 1]
     broad = np.where(n_sersic < 1.0, BROAD_EDGED, BROAD)
     tolerances = TOLERANCE * np.clip((broad / r_eff) ** 2, FAINTEST, 1.0)
-    render_within(np.ones(len(r_eff), bool), tolerances, 1.0)
+    shot = np.zeros(len(r_eff), np.int64)
+    render_within(np.ones(len(r_eff), bool), tolerances, 1.0, shot)
     share = result.flux_in_stamp.min(axis=1)
     faint = share < LITTLE
     if faint.any():
-        render_within(faint, tolerances * FAINT * np.clip(share, LEAST, 1.0) ** 2, GRID)
+        render_within(faint, tolerances * FAINT * np.clip(share, LEAST, 1.0) ** 2, GRID, shot)
+    limits.warn_of_slow_rows(shot)
 
 
 def _render_images(systems: _Systems, images: np.ndarray) -> RenderedBatch:
@@ -259,10 +263,10 @@ def _render_images(systems: _Systems, images: np.ndarray) -> RenderedBatch:
     g = geometry(systems.n_pix, pixel_psf.STEPS, pixel_psf.pad_of(images))
     constants = row_constants(g, systems.pixel_scale)
 
-    def render_within(chosen: np.ndarray, tolerances: np.ndarray, _: float) -> None:
+    def render_within(chosen: np.ndarray, tolerances: np.ndarray, _: float, shot: np.ndarray) -> None:
         pixel_psf.render_pixel_rows(
             np.flatnonzero(chosen), *systems[:4], images, g, constants, tolerances, result.image,
-            result.magnification, result.flux_in_stamp,
+            result.magnification, result.flux_in_stamp, shot,
         )  # fmt: skip
 
     _in_two_passes(render_within, systems, result)
@@ -273,8 +277,8 @@ def _render(systems: _Systems, psfs: _Psfs) -> RenderedBatch:
     result = systems.empty()
     reach = _reach(systems.lenses, systems.sources, systems.centers) / systems.pixel_scale
 
-    def render_within(chosen: np.ndarray, tolerances: np.ndarray, left_out: float) -> None:
-        _render_within(chosen, tolerances, left_out, systems, psfs, reach, result)
+    def render_within(chosen: np.ndarray, tolerances: np.ndarray, left_out: float, shot: np.ndarray) -> None:
+        _render_within(chosen, tolerances, left_out, systems, psfs, reach, result, shot)
 
     _in_two_passes(render_within, systems, result)
     if psfs.kind == "moffat":
@@ -292,10 +296,11 @@ def _render_within(
     psfs: _Psfs,
     reach: np.ndarray,
     result: RenderedBatch,
+    shot: np.ndarray,
 ) -> None:
     """Render the chosen rows (a mask) into the result, each to its tolerance.
 
-    left_out: part of what of the PSF is usually left out. reach: `_reach` in pixels.
+    left_out: part of what of the PSF is usually left out. reach: `_reach` in pixels. shot: rays, added up.
     """
     (widths, kind, betas), n_pix, pixel_scale = psfs, systems.n_pix, systems.pixel_scale
     extent = _extent(systems.sources) / pixel_scale
@@ -312,7 +317,7 @@ def _render_within(
             wrapped[rows] = psf.wrapped_flux(kind, scales[rows], float(beta), g.period * pixel_scale)
             render_rows(
                 rows, *systems[:4], scales, wrapped, kind, float(beta), g, row_constants(g, pixel_scale),
-                tolerances, left_out, result.image, result.magnification, result.flux_in_stamp,
+                tolerances, left_out, result.image, result.magnification, result.flux_in_stamp, shot,
             )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ class Source:
         _validate.number("r_eff", self.r_eff, *R_EFF_RANGE)
         _validate.number("n_sersic", self.n_sersic, *N_SERSIC_RANGE)
         _validate.number("q", self.q, *AXIS_RATIO_RANGE)
-        _validate.number("phi", self.phi)
+        _validate.number("phi", self.phi, *_validate.ANGLE_RANGE)
         _validate.number("x", self.x, *POSITION_RANGE)
         _validate.number("y", self.y, *POSITION_RANGE)
 
@@ -86,17 +86,21 @@ def central_brightness(n_sersic: float, r_eff: float, b: float) -> float:
 
 
 @exact
-def core_polynomial(n_sersic: float, x_core: float, b: float) -> tuple[float, float, float]:
+def core_polynomial(
+    n_sersic: float, x_core: float, b: float, dimensions: float = 2.0
+) -> tuple[float, float, float]:
     """Coefficients (c0, c1, c2) of the smooth core c0 + c1 x^2 + c2 x^4 inside x < x_core, x = R / r_eff.
 
     In units of I_0; b: `b_n`. Value and slope are continuous at x_core and the flux inside is the profile's
-    own: no cusp is left to integrate, and none of the light is lost.
+    own: no cusp is left to integrate, and none of the light is lost. dimensions 1: not the flux but the
+    integral along x is. That is what a ring shows, whose magnification goes as 1 / x.
     """
     depth = b * x_core ** (1.0 / n_sersic)
     value = math.exp(-depth)
     slope = -depth / n_sersic * value
-    mean = 2.0 * n_sersic * b ** (-2.0 * n_sersic) * lower_gamma(2.0 * n_sersic, depth) / x_core**2
-    c2 = 3.0 * (mean - value + 0.25 * slope)
+    a = dimensions * n_sersic
+    mean = a * b**-a * lower_gamma(a, depth) / x_core**dimensions
+    c2 = (dimensions + 2.0) * (dimensions + 4.0) / 8.0 * (mean - value + slope / (dimensions + 2.0))
     c1 = 0.5 * slope - 2.0 * c2
     c0 = value - c1 - c2
     return c0, c1 / x_core**2, c2 / x_core**4

@@ -5,6 +5,9 @@ workload  the facts' workload: tests/physics/systems.py, FWHM U(0.8, 2)".
 stress    compact and cuspy sources on, or within half of r_eff of, the tangential caustic.
 range     everything that is accepted: theta_E 0.1 to 5", q 0.1 to 1, shear to 0.12, r_eff 0.02 to 1",
           n 0.3 to 8, FWHM 0.6 to 2.5", sources in the nine places of PLACES.
+exact     what people type: zeros, lenses and hosts on centres, edges and corners of pixels, round ones
+          without shear, sources on the lens or its axes, both ends of every range; half of the sources steep
+          and compact.
 
 The errors of a system:
 flux error           |flux in the stamp - true| / true
@@ -35,7 +38,9 @@ PLACES = ("inside", "lens", "caustic", "near caustic", "cut", "outside", "edge",
 
 @dataclass(frozen=True)
 class Case:
-    """One system in one band. center: the host's offset, arcsec; place: where the source was put."""
+    """One system in one band. center: the host's offset, arcsec; place: where the source was put; n_pix: the
+    stamp's side.
+    """
 
     lens: Lens
     source: Source
@@ -44,6 +49,7 @@ class Case:
     beta: float
     center: tuple[float, float]
     place: str
+    n_pix: int = N_PIX
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
@@ -129,16 +135,45 @@ def full_range(seed: int, index: int) -> Case:
     return Case(lens, source, *_psf(rng, 0.6, 2.5), (float(cx), float(cy)), place)
 
 
+def exact(seed: int, index: int) -> Case:
+    """One system of exact values."""
+    rng = np.random.default_rng([4, seed, index])
+
+    def one(*values: float) -> float:
+        return float(rng.choice(values))
+
+    on_grid = tuple(PIXEL * np.array([0.0, 0.0, 0.0, 0.25, 0.5, 1.0, 2.0, -4.0]))
+    lens = Lens(
+        one(0.1, 0.3, 1.0, 2.0, 5.0, rng.uniform(1, 5)), one(0.1, 0.5, 0.8, 0.99, 1.0, 1.0),
+        one(0.0, 0.0, 0.25 * np.pi, 0.5 * np.pi, np.pi, rng.uniform(0, np.pi)), one(0.0, 0.0, 0.03, 0.12),
+        one(0.0, 0.5 * np.pi, rng.uniform(0, np.pi)), one(*on_grid), one(*on_grid),
+    )  # fmt: skip
+    compact = rng.integers(2) == 1
+    r_eff = _log_uniform(rng, 0.03, 0.2) if compact else one(0.02, 0.1, 1.0)
+    n_sersic = rng.uniform(0.3, 1.5) if compact else one(0.3, 0.5, 1.0, 2.0, 4.0, 8.0)
+    place = ("on", "axis", "near", "edge")[rng.integers(4)]
+    far = one(0.05, 0.3, 1.0, lens.theta_e)
+    x, y = {
+        "on": (lens.x, lens.y), "axis": (lens.x + far, lens.y), "edge": (0.0, 32 * PIXEL),
+        "near": _around(rng, lens, 0.0, 1.2 * lens.theta_e),
+    }[place]  # fmt: skip
+    source = Source((1.0,), r_eff, n_sersic, one(0.1, 0.8, 1.0, 1.0), one(0.0, 0.0, 0.5 * np.pi, 0.2), x, y)
+    center = one(0.0, 0.0, -0.5 * PIXEL, PIXEL), one(0.0, 0.0, 0.5 * PIXEL)
+    psf = one(0.6, 1.2, 2.5), ("moffat", "gaussian")[rng.integers(2)], one(2.5, 2.85, 4.0)
+    return Case(lens, source, *psf, center, place, int(one(64, 64, 63)))
+
+
 SETS: dict[str, Callable[[int, int], Case]] = {
     "workload": workload,
     "stress": stress,
     "range": full_range,
+    "exact": exact,
 }
 
 
 def _truth(case: Case, tolerance: float) -> Oracle:
     return render_oracle(
-        case.lens, case.source, case.fwhm, case.kind, case.beta, n_pix=N_PIX, center=case.center,
+        case.lens, case.source, case.fwhm, case.kind, case.beta, n_pix=case.n_pix, center=case.center,
         tolerance=tolerance,
     )  # fmt: skip
 
@@ -149,7 +184,7 @@ def errors(case: Case) -> dict[str, float]:
     if truth.image.sum() < FAINT * truth.magnification:  # its own errors would show
         truth = _truth(case, 0.01 * TOLERANCE)
     got = render(
-        case.lens, case.source, Psf((case.fwhm,), case.kind, case.beta), n_pix=N_PIX, center=case.center
+        case.lens, case.source, Psf((case.fwhm,), case.kind, case.beta), n_pix=case.n_pix, center=case.center
     )
     flux, image = float(truth.image.sum()), got.image[0].astype(float)
     least, star = LEAST_SHARE * truth.magnification, psf_density(0.0, case.fwhm, case.kind, case.beta)

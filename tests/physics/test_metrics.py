@@ -1,7 +1,10 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from physics import add_poisson_noise, matched_filter_snr, peak_snr
+from physics import Psf, add_poisson_noise, matched_filter_snr, peak_snr, render
+from tests.physics.sets import SETS
 
 SIGNAL = np.array([[0.0, 3.0], [4.0, 1.0]])
 INVVAR = np.array([[1.0, 1.0], [4.0, 0.0]])
@@ -36,6 +39,21 @@ def test_same_seed_same_noise_and_no_data_stays_no_data():
     assert (add_poisson_noise(SIGNAL, INVVAR, 100.0, 4)[0] != first[0]).any()
 
 
+@pytest.mark.parametrize("name", SETS)
+def test_noise_takes_whatever_is_rendered(name):
+    """Images ring below zero: by 1.4e-5 of the peak, and by all of it where all light is beside the stamp."""
+    rang = 0
+    for index in range(60):
+        case = SETS[name](3, index)
+        psf = Psf((case.fwhm,), case.kind, case.beta)
+        source = dataclasses.replace(case.source, flux=(30.0,))
+        signal = render(case.lens, source, psf, n_pix=case.n_pix, center=case.center).image[0]
+        noisy, _ = add_poisson_noise(signal, np.ones(signal.shape), 5000.0, 1)
+        assert noisy.min() >= 0
+        rang += int(signal.min() < -1e-6 * signal.max())
+    assert rang > 0
+
+
 @pytest.mark.parametrize(("call", "message"), [
     (lambda: matched_filter_snr(SIGNAL, INVVAR[:1]), "invvar must have shape"),
     (lambda: matched_filter_snr(SIGNAL * np.nan, INVVAR), "signal must be finite"),
@@ -43,6 +61,7 @@ def test_same_seed_same_noise_and_no_data_stays_no_data():
     (lambda: peak_snr(SIGNAL, INVVAR, np.ones((2, 2))), "good must be a boolean"),
     (lambda: add_poisson_noise(SIGNAL, INVVAR, 0.0, 1), "gain must be positive"),
     (lambda: add_poisson_noise(-SIGNAL, INVVAR, 1.0, 1), "signal must not be negative"),
+    (lambda: add_poisson_noise(SIGNAL - 0.01, INVVAR, 1e3, 1), "signal must not be negative"),
 ])  # fmt: skip
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
