@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: x, y (arcsec) -> surface brightness (flux / arcsec^2), and x, y in the source plane from the source's centre
-#: in half-light radii.
+#: x, y (arcsec) -> surface brightness (flux / arcsec^2), and the place in the source plane: x, y from the
+#: source's centre in half-light radii.
 Brightness = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
 MOST_SPLITS = 16
 _LIGHT = 8.0  # half-light radii from the source's centre, beyond which nothing small is bright
@@ -69,7 +69,7 @@ def _resolve(
 def _rule(
     brightness: Brightness, x: np.ndarray, y: np.ndarray, side: float, order: int
 ) -> tuple[np.ndarray, ...]:
-    """Positions, fluxes and places in the source of the order x order nodes of each cell, shape (cell, node)."""
+    """x, y, flux and x, y in the source of the order x order nodes of each cell, shape (cell, node)."""
     points, weights = np.polynomial.legendre.leggauss(order)
     dx, dy = (0.5 * side * part.ravel() for part in np.meshgrid(points, points))
     px, py = x[:, None] + dx, y[:, None] + dy

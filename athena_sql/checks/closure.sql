@@ -6,9 +6,10 @@
 --   is taken away; or the row could not be compared (BOUNDS of pipeline/closure_rates.py). Where there are any:
 --   stamps whose pixels are not those that were hashed or not finite, tasks with two rows, rows of no good injection
 -- bound: the most bad rows that a clean run has, but for one run in a million; of the second kind 0
--- needs: as many rows as make it miss a defect of a fifth of the rows less than once in 1,000 runs
+-- needs: as many rows as make it miss a defect of a twentieth of the rows less than once in 1,000 runs
 --   (pipeline/closure_rates.py computes both; the sample has one row after the other from other bricks, cells
---   and hosts); rows convolved with a user's image of the PSF are not sampled, and alone are NOT_EXERCISED
+--   and hosts), or every injection of the run, if a twentieth of them is too many; rows convolved with a user's
+--   image of the PSF are not sampled, and alone are NOT_EXERCISED
 -- stops: every wrong number, unit, sign, angle, profile, PSF, frame or band between the manifest and the stored
 --   pixels: pixel-centre sampling, flux renormalised, dropped shear, PA + 90 degrees, degrees as radians, theta_E
 --   in pixels, zero points, FWHM as sigma, x and y swapped, half a pixel, double injection, swapped bands;
@@ -82,6 +83,7 @@ judged AS (
     subject.n AS n_subject,
     coalesce(limits.k, 1 + facts.n) AS k,
     CASE WHEN limits.k IS NULL THEN 1e0
+      WHEN facts.n >= subject.n AND limits.k - 1e0 < ${closure_weakest} * facts.n THEN 0e0
       ELSE 1e0 - beta_cdf(1e0 * limits.k, 1e0 * facts.n - limits.k + 1e0, ${closure_weakest}) END AS miss
   FROM facts
   CROSS JOIN subject
