@@ -15,7 +15,7 @@ WEAKEST = (
 # When a row is bad: what the renderer's stated errors (1e-3 of the peak, 5e-4 of the flux) stay well below.
 # noise: of the light's own noise, the part of its variance that is not what the reference's light has.
 BOUNDS = {
-    "flux": 0.005, "l2": 0.01, "moment": 0.01, "centroid_arcsec": 0.01, "magnification": 0.005,
+    "flux": 0.002, "l2": 0.01, "moment": 0.005, "centroid_arcsec": 0.005, "magnification": 0.002,
     "noise": 0.005,
 }  # fmt: skip
 

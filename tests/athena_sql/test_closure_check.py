@@ -73,7 +73,10 @@ def test_one_stamp_of_other_pixels_is_too_many(judge: Judge, mixed: Tables, reas
     more = pa.concat_tables([mixed["closure"], pa.Table.from_pylist([row], mixed["closure"].schema)])
     result = judge({**mixed, "closure": more}, "closure")
     assert (result.status, result.statistic, result.bound) == ("FAIL", 1.0, 0.0)
-    assert "1 stamps have changed or not finite pixels, 0 rows are doubled, 0 are of" in result.message
+    assert (
+        "1 stamps or their rows have changed or not finite values, 0 rows are doubled, 0 are of"
+        in result.message
+    )
 
 
 def test_copies_of_one_row_fail(judge: Judge, clean: Tables) -> None:
