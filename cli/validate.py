@@ -96,7 +96,7 @@ def judge_folder(folder: Path, tier: str | None, anew: bool = True) -> dict[str,
     promised = promises(settings)
     with tempfile.TemporaryDirectory() as place:
         if anew and all(catalogue.present(table.name) for table in (MANIFEST, METRICS, STAMPS)):
-            _close(folder, layout, Path(place))
+            _close(folder, layout, settings.closure_share, Path(place))
             engine = Engine(FolderCatalogue(folder, constants=given, elsewhere={CLOSURE.name: Path(place)}))
         results = [
             _check(engine, check, layout, expected, settings.critical, promised)
@@ -119,12 +119,12 @@ def _plan_in(folder: Path) -> dict[str, Any]:
     return dict(plan)
 
 
-def _close(folder: Path, layout: RunLayout, place: Path) -> None:
+def _close(folder: Path, layout: RunLayout, share: float, place: Path) -> None:
     """Write the table `closure` of a folder to `place`, nothing if its tables do not allow it."""
     from pipeline.closure import close_folder
 
     try:
-        table = close_folder(folder, layout.run_id)
+        table = close_folder(folder, layout.run_id, share)
     except Exception as error:  # whatever values a broken folder holds: its closure check then says FAIL
         output.note(f"closure could not be rendered: {type(error).__name__}: {error}")
         return

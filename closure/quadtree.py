@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: x, y (arcsec) -> surface brightness (flux / arcsec^2) and radius in the source in half-light radii.
-Brightness = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+#: x, y (arcsec) -> surface brightness (flux / arcsec^2), and the place in the source plane: x, y from the
+#: source's centre in half-light radii.
+Brightness = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
 MOST_SPLITS = 16
+_LIGHT = 8.0  # half-light radii from the source's centre, beyond which nothing small is bright
+_RESOLVED = 1.0  # half-light radii that a cell's nodes may span where there is light
 _BATCH = 60_000  # cells at once: 13 rays each stay below 100 MB
 
 
@@ -26,8 +29,10 @@ def integrate(brightness: Brightness, x: np.ndarray, y: np.ndarray, side: float,
     """Quadrature nodes of the squares of side `side` (arcsec) around x, y.
 
     Gauss-Legendre 2x2 and 3x3: a cell is split in four while they differ by more than `tolerance` (flux), or
-    while the light could hide between the nodes: nodes both within 8 half-light radii of the source's centre
-    that lie further than one from each other. Cells are given up after MOST_SPLITS.
+    while light could hide between the nodes. It could where the nodes, traced to the source plane, span more
+    than a half-light radius and one of them lies within that span of the light: in a cell at a singular lens
+    centre the span is as wide as the Einstein ring, however small the cell. Cells are given up after
+    MOST_SPLITS.
     """
     done: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for depth in range(MOST_SPLITS + 1):
@@ -53,21 +58,20 @@ def _resolve(
     brightness: Brightness, x: np.ndarray, y: np.ndarray, side: float, tolerance: float
 ) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """(cells still open, nodes of the 3x3 rule)."""
-    *_, coarse, _ = _rule(brightness, x, y, side, 2)
-    px, py, flux, radius = _rule(brightness, x, y, side, 3)
+    coarse = _rule(brightness, x, y, side, 2)[2]
+    px, py, flux, u, v = _rule(brightness, x, y, side, 3)
     differs = np.abs(flux.sum(1) - coarse.sum(1)) > tolerance
-    nearest, farthest = radius.min(axis=1), radius.max(axis=1)
-    hides = (nearest < 8) & (farthest - nearest > 1)
+    span = np.hypot(np.ptp(u, axis=1), np.ptp(v, axis=1))
+    hides = (span > _RESOLVED) & (np.hypot(u, v).min(axis=1) < _LIGHT + span)
     return differs | hides, (px, py, flux)
 
 
 def _rule(
     brightness: Brightness, x: np.ndarray, y: np.ndarray, side: float, order: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Positions, fluxes and source radii of the order x order nodes of each cell, shape (cell, node)."""
+) -> tuple[np.ndarray, ...]:
+    """x, y, flux and x, y in the source of the order x order nodes of each cell, shape (cell, node)."""
     points, weights = np.polynomial.legendre.leggauss(order)
     dx, dy = (0.5 * side * part.ravel() for part in np.meshgrid(points, points))
     px, py = x[:, None] + dx, y[:, None] + dy
-    value, radius = brightness(px.ravel(), py.ravel())
-    flux = value.reshape(px.shape) * (np.outer(weights, weights).ravel() * side**2 / 4)
-    return px, py, flux, radius.reshape(px.shape)
+    value, u, v = (part.reshape(px.shape) for part in brightness(px.ravel(), py.ravel()))
+    return px, py, value * (np.outer(weights, weights).ravel() * side**2 / 4), u, v

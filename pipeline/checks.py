@@ -217,8 +217,10 @@ def _of_closure() -> dict[str, str]:
         "closure_magnification_fine": fine("magnification", ("closure_magnification",)),
         "closure_noise_fine": fine("noise", (f"closure_noise_{b}" for b in BANDS)),
         "closure_l2_columns": ", ".join(f"closure_l2_{b}" for b in BANDS),
+        "closure_numbers": " + ".join(
+            f"coalesce({column.name}, 0e0)" for column in CLOSURE.columns if column.type == "double"
+        ),
         "closure_null_rate": sql_double(closure_rates.NULL_RATE),
-        "closure_weakest": sql_double(closure_rates.WEAKEST),
         "closure_false_alarm": sql_double(closure_rates.FALSE_ALARM),
         "closure_miss": sql_double(closure_rates.MISS),
     }

@@ -32,11 +32,12 @@ from closure import (
     uniforms,
     without_noise,
 )
-from pipeline.closure_rates import rows_needed
+from pipeline.closure_rates import parts_needed, rows_needed
 from pipeline.closure_sample import sample
 from pipeline.contracts import check_rows, check_unique, finite_pixels
 from pipeline.errors import InputError
 from pipeline.events import ChunkRecord, RunRequest
+from pipeline.manifest import tier_of
 from pipeline.night_sky import INVVAR_OF_DEPTH, SKY
 from pipeline.parquet import from_rows, read, to_bytes
 from pipeline.progress import Progress
@@ -46,6 +47,7 @@ from survey.layout import PIXEL_SCALE
 
 NOT_SAMPLED = "not sampled"
 _AT_ONCE = 128  # stamps: 13 MB
+_CANDIDATES = 60_000  # rows to choose from: some 200 MB as records
 _READ = (MANIFEST, METRICS, STAMPS)
 _RECORDED = (
     *("psf_kind", "psf_beta", "offset_x_arcsec", "offset_y_arcsec", "magnification"),
@@ -59,10 +61,11 @@ def close_run(store: Store, request: RunRequest) -> dict[str, Any]:
 
     InputError where a part is missing. A row that cannot be compared is a bad row with the reason.
     """
-    needed, _ = rows_needed()
+    share = tier_of(request).closure_share
     layout = request.layout
     chunks = [ChunkRecord.from_event(record) for record in get_json(store, layout.chunks)]
-    chunks = sorted(chunks, key=lambda chunk: _order(request.run_id, chunk.chunk_id))[:needed]
+    chunks = sorted(chunks, key=lambda chunk: _order(request.run_id, chunk.chunk_id))[: parts_needed(share)]
+    most = _CANDIDATES // max(len(chunks), 1)
 
     def part(table: Table, chunk: ChunkRecord) -> str:
         return layout.partition(table.name, chunk.region_split).part(chunk.part)
@@ -74,6 +77,7 @@ def close_run(store: Store, request: RunRequest) -> dict[str, Any]:
     chunk_of: dict[str, ChunkRecord] = {}
     for chunk in chunks:
         found = _candidates(narrow(MANIFEST, chunk), narrow(METRICS, chunk))
+        found = sorted(found, key=lambda row: _order(request.run_id, row["task_id"]))[:most]
         candidates += found
         chunk_of.update({row["task_id"]: chunk for row in found})
 
@@ -86,17 +90,21 @@ def close_run(store: Store, request: RunRequest) -> dict[str, Any]:
                     store.download(part(STAMPS, chunk), path)
                     yield from _stamps(path, own, store.uri(part(STAMPS, chunk)))
 
-    table = _closed(candidates, stamps, request.run_id)
+    needed, _ = rows_needed(share)
+    table = _closed(candidates, stamps, needed, request.run_id)
     publish(store, layout.partition(CLOSURE.name).part(0), to_bytes(table))
     return {"rows": len(table), "needed": needed}
 
 
-def close_folder(folder: Path, run_id: str) -> pa.Table:
-    """The table `closure` of any folder that holds manifest/, metrics/ and stamps/ Parquet; InputError."""
+def close_folder(folder: Path, run_id: str, share: float) -> pa.Table:
+    """The table `closure` of any folder that holds manifest/, metrics/ and stamps/ Parquet; InputError.
+
+    share: the weakest defect that must be found, as a tier states it.
+    """
     parts = {table.name: sorted((folder / table.name).rglob("*.parquet")) for table in _READ}
-    needed, _ = rows_needed()
     some = sorted(parts[METRICS.name], key=lambda path: _order(run_id, path.relative_to(folder).as_posix()))
-    metrics = pa.concat_tables(read(path.read_bytes(), METRICS, str(path)) for path in some[:needed])
+    some = some[: parts_needed(share)]
+    metrics = pa.concat_tables(read(path.read_bytes(), METRICS, str(path)) for path in some)
     rows: list[dict[str, Any]] = []
     for path in parts[MANIFEST.name]:
         rows += _candidates(read(path.read_bytes(), MANIFEST, str(path)), metrics)
@@ -105,19 +113,20 @@ def close_folder(folder: Path, run_id: str) -> pa.Table:
         for path in parts[STAMPS.name]:
             yield from _stamps(path, wanted, str(path))
 
-    return _closed(rows, stamps, run_id)
+    return _closed(rows, stamps, rows_needed(share)[0], run_id)
 
 
 def _closed(
     candidates: list[dict[str, Any]],
     stamps: Callable[[set[str]], Iterator[dict[str, Any]]],
+    n: int,
     seed: str,
 ) -> pa.Table:
-    """The table `closure` of a sample of the candidates, and of whatever stamps beside them are damaged.
+    """The table `closure` of n of the candidates, and of whatever stamps beside them are damaged.
 
     stamps: gives all rows of the parts that hold some tasks.
     """
-    rows = sample(candidates, rows_needed()[0], seed)
+    rows = sample(candidates, n, seed)
     progress = Progress("closure", len(rows), "rows")
     left = {row["task_id"]: row for row in rows}
     sampled = set(left)

@@ -225,9 +225,23 @@ def _host_stamp(cutout: Cutout, tier: Tier, psf_images: np.ndarray | None = None
         **_of_host(cutout),
     }
     good = ~bad & (cutout.invvar[_R] > 0)
-    gain = effective_gain(cutout.invvar) if tier.poisson_noise else None
+    gain = _gain(cutout) if tier.poisson_noise else None
     raw = _pixels(cutout.image)
     return HostStamp(cutout, raw, _hash64(raw), good, shared, psf, gain)
+
+
+def _gain(cutout: Cutout) -> np.ndarray:
+    """Electrons per nmgy by band; CutoutError where no telescope of the survey has so many or so few."""
+    gain = effective_gain(cutout.invvar)
+    for band, value in zip(BANDS, gain, strict=True):
+        column = METRICS.column(f"gain_{band}")
+        if not (column.low or 0) <= value <= (column.high or np.inf):
+            raise CutoutError(
+                "gain_out_of_range",
+                f"{cutout.brick}: gain of {value:.6g} electrons per nmgy in {band} at {cutout.ra:.6f}, "
+                f"{cutout.dec:.6f}; {column.low} to {column.high} are known",
+            )
+    return gain
 
 
 def _of_host(cutout: Cutout) -> dict[str, float | None]:

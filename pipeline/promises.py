@@ -35,6 +35,7 @@ def promises(tier: Tier, earlier_run: str = "") -> dict[str, str]:
         "prior_cells": ", ".join(axes) or "is_control",
         "prior_n_cells": str(math.prod(len(tier.grid.axes[axis]) for axis in axes) if tier.grid else 1),
         **_of_splits(tier),
+        "closure_weakest": sql_double(tier.closure_share),
         "control_fraction": sql_double(_control_fraction(tier)),
         "earlier_run": sql_text(check_run_id(earlier_run) if earlier_run else ""),
     }

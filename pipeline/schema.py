@@ -139,7 +139,7 @@ METRICS = Table(
         Column("cutout_ok", "boolean", "the stamp was cut from the coadd"),
         Column("quarantine_reason", "string", "why there is no stamp: missing_file, missing_band, truncated, "
                "corrupt, hash_mismatch, bailout, bad_wcs, off_edge, no_coverage, not_finite, no_psf, "
-               "psf_out_of_range ...",
+               "psf_out_of_range, gain_out_of_range ...",
                nullable=True),
         Column("metrics_ok", "boolean", "every measurement of the row and every pixel of its stamp exists "
                "and is finite"),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.checks import load_checks
+from pipeline.closure_rates import WEAKEST
 from pipeline.errors import InputError
 from pipeline.schema import SPLITS
 from pipeline.settings import (
@@ -46,7 +47,8 @@ class Tier:
     """One tier. Angles in arcsec, magnitudes AB; see docs/tiers.md and the comments of pipeline/tiers/*.toml.
 
     rows: what the tier may write at most; task_seconds: estimated seconds of one task of the fan-out;
-    requires: tiers that must have a GO with the same code and settings before this one starts.
+    requires: tiers that must have a GO with the same code and settings before this one starts;
+    closure_share: a defect in this share of the rows must not escape closure's sample.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Tier:
     prior: Prior | None = None
     precision: Precision | None = None
     requires: tuple[str, ...] = ()
+    closure_share: float = WEAKEST
 
     def __post_init__(self) -> None:
         check_tier_name(self.name)
@@ -76,6 +79,7 @@ class Tier:
         whole("n_pix", self.n_pix, MIN_PIXELS, 400)
         whole("seed", self.seed, 0, 2**63 - 1)
         within("task_seconds", self.task_seconds, 1e-3, 3600)
+        within("gate.closure_share", self.closure_share, 0.01, 0.2)
         flag("poisson_noise", self.poisson_noise)
         if (self.grid is None) == (self.prior is None):
             raise InputError("a tier has either [grid] or [prior]; give one of them")
@@ -165,7 +169,7 @@ class Tier:
     def settings(self) -> dict[str, Any]:
         """The tier as plain data, which `tier_from` reads back."""
         data = {name: value for name, value in asdict(self).items() if value is not None}
-        data["gate"] = {"critical": list(data.pop("critical"))}
+        data["gate"] = {"critical": list(data.pop("critical")), "closure_share": data.pop("closure_share")}
         if (grid := data.pop("grid", None)) is not None:
             data |= {"grid": grid["axes"], "source": grid["source"], "lens": grid["lens"]}
         return dict(json.loads(json.dumps(data)))
@@ -248,13 +252,14 @@ def tier_from(data: dict[str, Any], origin: str) -> Tier:
     """A tier from plain data; InputError names `origin`, the field and the mend."""
     data = dict(data)
     try:
-        gate = _section(data.pop("gate", {}), {"critical"}, "gate")
+        gate = _section(data.pop("gate", {}), {"critical", "closure_share"}, "gate", {"closure_share"})
         sections: dict[str, Any] = {
             "hosts": _build(HostChoice, data.pop("hosts", {}), "hosts"),
             "splits": _build(Splits, _tuples(data.pop("splits", {}), "shares"), "splits"),
             "controls": _build(Controls, data.pop("controls", {}), "controls"),
             "psf": _build(PsfChoice, data.pop("psf", {}), "psf"),
             "critical": tuple(gate["critical"]),
+            "closure_share": gate.get("closure_share", WEAKEST),
             "requires": tuple(data.pop("requires", ())),
             "grid": _grid(data),
             "prior": _prior(data.pop("prior")) if "prior" in data else None,

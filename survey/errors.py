@@ -96,6 +96,7 @@ CUTOUT_REASONS = (
     "bailout",  # the survey's pipeline gave up on most of the stamp
     "no_psf",  # no psfsize at the host nor anywhere in the brick, in some band
     "psf_out_of_range",  # sharper or wider than the renderer is tested for
+    "gain_out_of_range",  # so deep or shallow that its noise is not that of the survey's telescopes
     "bad_psf",  # the PSF image that was given for the host cannot be used
 )
 

@@ -1,17 +1,20 @@
 -- name: brick_outliers
--- asks: Does any brick behave unlike the others?
--- statistic: the largest deviation of a brick from the rest in: light gained (flux over unlensed flux), SNR at
---   given flux and depth, position of the host in its stamp (to 0.3"), ln of the noise of the sky over invvar's by band; in
---   errors of a mean of its hosts
--- bound: inverse_normal_cdf(1 - 1e-6 / (14 B)) for B bricks, seven quantities and two sides, of a t of the
---   bricks: one false alarm in a million runs of normal values
+-- asks: Does any brick behave unlike the others of its kind?
+-- statistic: the largest deviation of a brick's mean over its hosts from the median of the bricks of its kind (release:
+--   north and south have their own telescopes), over its bound, in: light gained (flux over unlensed flux), SNR at
+--   given flux and depth, position of the host in its stamp (to 0.3"), ln of the noise of the sky over invvar's by band
+-- bound: 1; a brick's own bound is 6 errors and at least ln 1.25, of positions 0.1"; the error is that of a mean of its
+--   hosts, or the robust scatter of the bricks about their kinds' medians if that is more. A brick of a kind with fewer
+--   than 4 is held against the nearest other kind, at least ln 1.75 (the telescopes' noise differs by 1.6)
 -- needs: 6 bricks of 8 hosts or more
--- stops: one brick with another unit, PSF, invvar, noise, astrometry or calibration, of which means over the run show nothing
+-- stops: a brick with another unit, PSF, invvar, noise, astrometry or calibration, of which means over the run show
+--   nothing; less than half of the bricks of a kind
 -- on failure: look at the brick named; leave it out if the survey's files are at fault
 WITH hosts AS (
   SELECT
     brickname,
     host_id,
+    min(substr(host_id, 1, 4)) AS kind,
     avg(ln(total_injected_flux / src_flux_r_nmgy)) AS gain,
     avg(CASE WHEN psfdepth_r > 0e0 AND arc_snr > 0e0
       THEN ln(arc_snr / (total_injected_flux * sqrt(psfdepth_r))) END) AS snr,
@@ -27,7 +30,7 @@ WITH hosts AS (
   GROUP BY brickname, host_id
 ),
 long AS (
-  SELECT h.brickname AS brickname, v.quantity AS quantity,
+  SELECT h.brickname AS brickname, h.kind AS kind, v.quantity AS quantity,
     CASE v.quantity
       WHEN 'light gained' THEN h.gain
       WHEN 'SNR at given flux and depth' THEN h.snr
@@ -44,57 +47,68 @@ long AS (
   ) AS v (quantity)
 ),
 bricks AS (
-  SELECT quantity, brickname, count(y) AS n, avg(y) AS mean_y, var_samp(y) AS var_y
+  SELECT quantity, brickname, min(kind) AS kind, count(y) AS n, avg(y) AS mean_y, var_samp(y) AS var_y
   FROM long
   WHERE y IS NOT NULL
   GROUP BY quantity, brickname
   HAVING count(y) >= 8
 ),
-pooled AS (
+ranked AS (
   SELECT
-    quantity,
-    count(*) AS n_bricks,
-    sum(n) AS n,
-    avg(mean_y) AS mean_y,
-    sqrt(sum((n - 1) * var_y) / sum(n - 1)) AS sd,
-    coalesce(stddev_samp(mean_y), 0e0) AS sd_bricks
+    quantity, kind, mean_y,
+    row_number() OVER (PARTITION BY quantity, kind ORDER BY mean_y) AS i,
+    count(*) OVER (PARTITION BY quantity, kind) AS n
+  FROM bricks
+),
+kinds AS (
+  SELECT quantity, kind, max(n) AS n, avg(mean_y) AS middle
+  FROM ranked
+  WHERE abs(2 * i - n - 1) <= 1
+  GROUP BY quantity, kind
+),
+residuals AS (
+  SELECT
+    b.quantity AS quantity, abs(b.mean_y - k.middle) AS off,
+    row_number() OVER (PARTITION BY b.quantity ORDER BY abs(b.mean_y - k.middle)) AS i,
+    count(*) OVER (PARTITION BY b.quantity) AS n
+  FROM bricks AS b
+  JOIN kinds AS k ON b.quantity = k.quantity AND b.kind = k.kind
+  WHERE k.n >= 2
+),
+scatter AS (
+  SELECT quantity, 1.4826e0 * avg(off) AS sd
+  FROM residuals
+  WHERE abs(2 * i - n - 1) <= 1
+  GROUP BY quantity
+),
+pooled AS (
+  SELECT quantity, count(*) AS n_bricks, sqrt(sum((n - 1) * var_y) / sum(n - 1)) AS sd
   FROM bricks
   GROUP BY quantity
 ),
--- Bricks differ a little for good reasons (seeing, crowding): the error holds the scatter of the other bricks,
--- and at least 1e-4, below which a difference of logarithms says nothing.
-scored AS (
+compared AS (
   SELECT
-    b.quantity AS quantity,
-    b.brickname AS brickname,
-    p.n_bricks AS n_bricks,
-    p.n AS n,
-    abs(b.mean_y - (p.n_bricks * p.mean_y - b.mean_y) / (p.n_bricks - 1e0)) / sqrt(
-      1e-8 + power(p.sd, 2e0) / b.n + greatest(
-        ((p.n_bricks - 1e0) * power(p.sd_bricks, 2e0)
-          - p.n_bricks / (p.n_bricks - 1e0) * power(b.mean_y - p.mean_y, 2e0)) / (p.n_bricks - 2e0),
-        0e0
-      )
-    ) AS z
+    b.quantity AS quantity, b.brickname AS brickname, max(p.n_bricks) AS n_bricks,
+    min(abs(b.mean_y - k.middle)) AS off,
+    max(greatest(p.sd / sqrt(b.n), coalesce(s.sd, 0e0))) AS error,
+    max(CASE WHEN b.quantity IN ('host x', 'host y') THEN 1e-1 WHEN k.kind = b.kind THEN ln(1.25e0) ELSE ln(1.75e0) END)
+      AS least
   FROM bricks AS b
+  JOIN kinds AS own ON b.quantity = own.quantity AND b.kind = own.kind
+  JOIN kinds AS k ON b.quantity = k.quantity AND (k.kind = b.kind) = (own.n >= 4)
   JOIN pooled AS p ON b.quantity = p.quantity
-  WHERE p.n_bricks >= 4
+  LEFT JOIN scatter AS s ON b.quantity = s.quantity
+  GROUP BY b.quantity, b.brickname
+),
+scored AS (
+  SELECT quantity, brickname, n_bricks, off / greatest(6e0 * error, least) AS z FROM compared
 ),
 facts AS (
   SELECT
     coalesce(max(z), 0e0) AS z, max_by(brickname, z) AS brickname, max_by(quantity, z) AS quantity,
-    coalesce(max(n_bricks), 0) AS n_bricks, coalesce(max(n), 0) AS n
+    coalesce(max(n_bricks), 0) AS n_bricks,
+    count(DISTINCT CASE WHEN z > 1e0 THEN brickname END) AS n_beyond
   FROM scored
-),
-judged AS (
-  SELECT
-    facts.*,
-    -- the scatter of few bricks is itself uncertain: Fisher's expansion of Student's t at that quantile
-    q + (power(q, 3e0) + q) / (4e0 * greatest(n_bricks - 2e0, 1e0)) AS bound
-  FROM facts
-  CROSS JOIN (
-    SELECT inverse_normal_cdf(0e0, 1e0, 1e0 - 1e-6 / (1.4e1 * greatest(max(n_bricks), 1))) AS q FROM facts
-  ) AS quantile
 ),
 subject AS (
   SELECT count(*) AS n_hosts FROM hosts
@@ -103,15 +117,15 @@ SELECT
   CASE
     WHEN n_hosts = 0 THEN 'NOT_EXERCISED'
     WHEN n_bricks < 6 THEN 'INCONCLUSIVE'
-    WHEN z > bound THEN 'FAIL'
+    WHEN z > 1e0 THEN 'FAIL'
     ELSE 'PASS'
   END AS status,
   z AS statistic,
-  bound,
+  1e0 AS bound,
   n_hosts AS n,
   format(
-    'of %d bricks with 8 hosts or more, %s is furthest from the others: %.2f errors in %s.',
-    n_bricks, coalesce(brickname, '(none)'), z, coalesce(quantity, '(nothing)')
+    'of %d bricks with 8 hosts or more, %d lie beyond their bound; %s is furthest from those of its kind: %.2f of it, in %s.',
+    n_bricks, n_beyond, coalesce(brickname, '(none)'), z, coalesce(quantity, '(nothing)')
   ) AS message
-FROM judged
+FROM facts
 CROSS JOIN subject

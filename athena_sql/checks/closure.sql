@@ -1,14 +1,15 @@
 -- name: closure
 -- asks: Does an independent renderer find the same arcs in the stamps, from the manifest and the PSF alone?
--- statistic: sampled rows that are bad: in some band the flux is off by more than 0.5 %, the difference's norm or
---   the second moment by more than 1 % or the centroid by more than 0.01 arcsec; or the magnification by more
---   than 0.5 %; or light with Poisson noise has 0.5 % of its variance left when the noise that the manifest fixes
+-- statistic: sampled rows that are bad: in some band the flux is off by more than 0.2 %, the difference's norm by
+--   more than 1 %, the second moment by more than 0.5 % or the centroid by more than 0.005 arcsec; or the
+--   magnification by more than 0.2 %; or light with Poisson noise has 0.5 % of its variance left when the noise that the manifest fixes
 --   is taken away; or the row could not be compared (BOUNDS of pipeline/closure_rates.py). Where there are any:
---   stamps whose pixels are not those that were hashed or not finite, tasks with two rows, rows of no good injection
+--   stamps whose pixels are not those that were hashed or not finite, rows with NaN, tasks with two rows, rows of no good injection
 -- bound: the most bad rows that a clean run has, but for one run in a million; of the second kind 0
--- needs: as many rows as make it miss a defect of a fifth of the rows less than once in 1,000 runs
+-- needs: as many rows as make it miss a defect of a twentieth of the rows less than once in 1,000 runs
 --   (pipeline/closure_rates.py computes both; the sample has one row after the other from other bricks, cells
---   and hosts); rows convolved with a user's image of the PSF are not sampled, and alone are NOT_EXERCISED
+--   and hosts), or every injection of the run, if a twentieth of them is too many; rows convolved with a user's
+--   image of the PSF are not sampled, and alone are NOT_EXERCISED
 -- stops: every wrong number, unit, sign, angle, profile, PSF, frame or band between the manifest and the stored
 --   pixels: pixel-centre sampling, flux renormalised, dropped shear, PA + 90 degrees, degrees as radians, theta_E
 --   in pixels, zero points, FWHM as sigma, x and y swapped, half a pixel, double injection, swapped bands;
@@ -28,6 +29,7 @@ rows_sampled AS (
     c.task_id,
     coalesce(closure_reason, '') AS reason,
     coalesce(closure_reason, '') IN ('hash_mismatch', 'not_finite') AS damaged,
+    NOT is_finite(${closure_numbers}) AS not_a_number,
     coalesce(m.injected, 0) = 0 AS alien,
     NOT coalesce(${closure_flux_fine}, false) AS bad_flux,
     NOT coalesce(${closure_l2_fine}, false) AS bad_l2,
@@ -53,7 +55,7 @@ facts AS (
     count_if(bad_magnification) AS n_magnification,
     count_if(bad_noise) AS n_noise,
     count_if(reason <> '') AS n_reason,
-    count_if(damaged) AS n_damaged,
+    count_if(damaged OR not_a_number) AS n_damaged,
     count(*) - count(DISTINCT task_id) AS n_doubled,
     count_if(alien AND NOT damaged) AS n_alien,
     max(reason) AS reason,
@@ -82,6 +84,7 @@ judged AS (
     subject.n AS n_subject,
     coalesce(limits.k, 1 + facts.n) AS k,
     CASE WHEN limits.k IS NULL THEN 1e0
+      WHEN facts.n >= subject.n AND limits.k - 1e0 < ${closure_weakest} * facts.n THEN 0e0
       ELSE 1e0 - beta_cdf(1e0 * limits.k, 1e0 * facts.n - limits.k + 1e0, ${closure_weakest}) END AS miss
   FROM facts
   CROSS JOIN subject
@@ -107,7 +110,7 @@ SELECT
     n_magnification, n_noise, n_reason, CASE WHEN n_reason > 0 THEN ': ' || reason ELSE '' END,
     coalesce(worst_l2, 0e0)
   ) || format(
-    '; %d stamps have changed or not finite pixels, %d rows are doubled, %d are of no good injection.',
+    '; %d stamps or their rows have changed or not finite values, %d rows are doubled, %d are of no good injection.',
     n_damaged, n_doubled, n_alien
   ) AS message
 FROM judged

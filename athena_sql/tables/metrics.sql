@@ -27,7 +27,7 @@ CREATE EXTERNAL TABLE darkhalo.metrics (
   `src_flux_r_nmgy` double COMMENT 'unlensed total source flux in r [nmgy]',
   `src_flux_z_nmgy` double COMMENT 'unlensed total source flux in z [nmgy]',
   `cutout_ok` boolean COMMENT 'the stamp was cut from the coadd',
-  `quarantine_reason` string COMMENT 'why there is no stamp: missing_file, missing_band, truncated, corrupt, hash_mismatch, bailout, bad_wcs, off_edge, no_coverage, not_finite, no_psf, psf_out_of_range ...',
+  `quarantine_reason` string COMMENT 'why there is no stamp: missing_file, missing_band, truncated, corrupt, hash_mismatch, bailout, bad_wcs, off_edge, no_coverage, not_finite, no_psf, psf_out_of_range, gain_out_of_range ...',
   `metrics_ok` boolean COMMENT 'every measurement of the row and every pixel of its stamp exists and is finite',
   `psfsize_g` double COMMENT 'the survey\'s psfsize map at the host, in g (not a FWHM) [arcsec]',
   `psfsize_r` double COMMENT 'the survey\'s psfsize map at the host, in r (not a FWHM) [arcsec]',

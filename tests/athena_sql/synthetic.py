@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from local_cloud.athena_engine import Engine, FolderCatalogue, QueryError
 from pipeline.checks import CheckResult, load_checks, render, result_from_error, result_from_row
+from pipeline.closure_rates import rows_needed
 from pipeline.parquet import from_columns
 from pipeline.promises import promises
 from pipeline.schema import BANDS, CLOSURE, MANIFEST, MASK_BITS, METRICS, SPLITS, STAMPS
@@ -28,6 +29,7 @@ _DEBUG = load_tier("debug")
 TIER = replace(  # bricks are dealt as they come, so no split has exactly as many hosts as another
     _DEBUG, hosts=HostChoice(per_brick=18), splits=replace(_DEBUG.splits, deal="balanced")
 )
+SAMPLE, TOO_MANY = rows_needed(TIER.closure_share)
 CHECKS = {check.name: check for check in load_checks()}
 
 Tables = dict[str, pa.Table]
@@ -160,7 +162,7 @@ def make_run(
         ],
         "raw_hash": raw,
     }
-    sampled = np.flatnonzero(~is_control)[:: max(1, (~is_control).sum() // 69)][:69]
+    sampled = np.flatnonzero(~is_control)[:: max(1, (~is_control).sum() // SAMPLE)][:SAMPLE]
     off = {
         name: rng.uniform(0, 2e-4, len(sampled))
         for name in CLOSURE.names

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.checks import CheckResult
 from pipeline.tier import load_tier
-from tests.athena_sql.synthetic import Tables, plant
+from tests.athena_sql.synthetic import SAMPLE, Tables, plant
 
 Judge = Callable[..., CheckResult]
 BOTH = ("closure_arc_snr", "closure_arc_peak_snr")
@@ -26,7 +26,7 @@ def times(tables: Tables, factor: float, *columns: str, every: int = 1) -> Table
 
 def test_a_clean_run_passes(judge: Judge, clean: Tables) -> None:
     result = judge(clean, "closure_snr")
-    assert (result.status, result.bound, result.n) == ("PASS", pytest.approx(math.log(1.5)), 69)
+    assert (result.status, result.bound, result.n) == ("PASS", pytest.approx(math.log(1.5)), SAMPLE)
     for tier in ("debug", "grid", "train"):
         assert "closure_snr" in load_tier(tier).critical
 

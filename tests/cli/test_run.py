@@ -15,6 +15,7 @@ import pytest
 from pipeline.checks import load_checks
 from pipeline.closure_rates import rows_needed
 from pipeline.schema import BY_NAME, METRICS
+from pipeline.tier import load_tier
 from tests.cli.conftest import darkhalo
 
 pytestmark = pytest.mark.xdist_group("runs")
@@ -126,7 +127,7 @@ def test_validate_judges_tables_without_partition_folders_but_their_splits(good_
     assert (answer.code, answer.json["rows"]) == (3, ROWS), answer.out
     assert [reason.split(":")[0] for reason in answer.json["reasons"]] == ["leakage", "split_fractions"]
     (closure,) = [check for check in answer.json["checks"] if check["name"] == "closure"]
-    assert (closure["status"], closure["n"]) == ("PASS", rows_needed()[0])
+    assert (closure["status"], closure["n"]) == ("PASS", rows_needed(load_tier("debug").closure_share)[0])
     assert not (tmp_path / "closure").exists()
 
 

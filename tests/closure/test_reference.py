@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from closure import Lens, PsfModel, Source, deviation, render
+from tests.closure import polar
 
 SCALE = 0.262
 NO_LENS = Lens(1e-12, 0.0, 0.0, 0.0, 0.0)
@@ -64,6 +65,23 @@ def test_a_disc_behind_a_singular_isothermal_sphere() -> None:
         Lens(theta_e, 0, 0, 0, 0), Source(0, 0, r_eff, 0.5, 0, 0), [gaussian(1.2)], 64, SCALE, (0, 0)
     )
     assert magnification == pytest.approx(2 * theta_e * math.sqrt(math.pi / 2) / sigma, rel=1e-4)
+
+
+@pytest.mark.parametrize("center", [(0.0, 0.0), (0.131, 0.131), (0.05, -0.11)])
+@pytest.mark.parametrize(
+    ("lens", "source", "error"),
+    [
+        (Lens(1, 0, 0, 0, 0), Source(0.93, 0, 0.08, 0.5, 0, 0), 2e-6),
+        (Lens(0.3, 0, 0, 0, 0), Source(0.27, 0, 0.08, 0.5, 0, 0), 2e-6),
+        (Lens(1, 0.176, 0.4, 0.03, 0.2), Source(0.93, 0, 0.08, 0.5, 0, 0), 2e-6),
+        (Lens(1, 0.3, 0.4, 0.03, 0.2), Source(0.6, 0.6, 0.08, 0.5, 0, 0), 2e-6),
+        (Lens(1, 0, 0, 0, 0), Source(0.93, 0, 0.08, 1, 0, 0), 5e-5),  # of the polar quadrature, on a cusp
+    ],
+)
+def test_counter_images_at_the_singular_centre_keep_their_light(lens, source, error, center) -> None:
+    """However the lens lies on the pixels: on a corner, in the middle of one, or anywhere."""
+    _, magnification = render(lens, source, [gaussian(1.2)], 64, SCALE, center)
+    assert magnification == pytest.approx(polar.magnification(lens, source), rel=error)
 
 
 def test_shear_stretches_along_its_angle() -> None:

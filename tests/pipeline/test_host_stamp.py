@@ -12,6 +12,7 @@ from scipy import stats
 from pipeline import inject
 from pipeline.inject import _host_stamp
 from pipeline.manifest import manifest_rows
+from pipeline.night_sky import SKY
 from pipeline.schema import BANDS
 from pipeline.schema import MASK_BITS as MASK_COLUMNS
 from pipeline.tier import load_tier
@@ -73,6 +74,26 @@ def test_a_host_without_a_usable_psf_is_quarantined(changes, reason):
     with pytest.raises(CutoutError) as caught:
         _host_stamp(cutout(**changes), TIER)
     assert caught.value.reason == reason
+
+
+def of_gain(electrons):
+    """A cutout of so many electrons per nmgy in every band."""
+    invvar = np.ones((3, 64, 64)) * [[[electrons / SKY[band]]] for band in BANDS]
+    return cutout(invvar=invvar.astype(np.float32))
+
+
+@pytest.mark.parametrize("electrons", [3_700, 40_000, 160_000])
+def test_a_sky_of_a_known_depth_has_its_gain(electrons):
+    """One pass of DECaLS, DES, and 0.75 mag deeper than that."""
+    assert _host_stamp(of_gain(electrons), PILOT).gain == pytest.approx(electrons)
+
+
+@pytest.mark.parametrize("electrons", [80, 210_000, 1e7])
+def test_a_sky_of_no_known_depth_is_quarantined_where_the_light_has_noise(electrons):
+    assert _host_stamp(of_gain(electrons), TIER).gain is None
+    with pytest.raises(CutoutError, match="electrons per nmgy in g at") as caught:
+        _host_stamp(of_gain(electrons), PILOT)
+    assert caught.value.reason == "gain_out_of_range"
 
 
 @pytest.mark.parametrize("name", ["image", "invvar"])
