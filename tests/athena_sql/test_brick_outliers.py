@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from pipeline.checks import CheckResult
@@ -52,6 +54,19 @@ def test_clean_runs_pass_and_noise_of_one_band_does_not(judge: Judge, n_bricks: 
         )
         result = judge(loud, "brick_outliers")
         assert (result.status, name in result.message, "noise in g" in result.message) == ("FAIL", True, True)
+
+
+def test_bricks_drawn_from_a_clean_run_are_not_stopped(judge: Judge) -> None:
+    """Three draws of each size; `python -m benchmarks.false_alarms` has the large figure, of all checks."""
+    whole = run_of(30, 8, 3)
+    rng = np.random.default_rng(1)
+    names = sorted(set(whole["metrics"]["brickname"].to_pylist()))
+    for size in (6, 10, 20):
+        for _ in range(3):
+            chosen = pa.array(rng.choice(names, size, replace=False).tolist())
+            drawn = {n: t.filter(pc.is_in(t["brickname"], chosen)) for n, t in whole.items()}
+            result = judge(drawn, "brick_outliers")
+            assert result.status == "PASS", result.message
 
 
 def test_every_brick_beyond_is_counted(judge: Judge) -> None:
