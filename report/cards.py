@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from report.folder import Frame, TableRead
 from report.gallery import WORST, Pick, StampIndex, choose, index_of, index_stamps, read_pairs
-from report.pictures import Stamp, colours, data_uri, difference
+from report.pictures import Stamp, colours, data_uri, difference, gain_of, stretched_grey
 from report.stats import Floats, Groups
 from report.words import number
 from survey.layout import PIXEL_SCALE
@@ -18,6 +18,8 @@ from survey.layout import PIXEL_SCALE
 ROLE_ORDER = (WORST, "brightest", "median", "faintest detected", "faintest", "random", "control")
 CONTROLS = 3
 SCALE_BAR_ARCSEC = 5.0
+AT_FIRST = "median"  # of each shelf; the others are folded
+SCALE_FLUXES = (0.0, 0.01, 0.03, 0.1, 0.3)  # nmgy a pixel in r, at the marks of the intensity scale
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,12 @@ class Card:
 
 @dataclass(frozen=True)
 class Shelf:
-    """The cards of one theta_E."""
+    """The cards of one theta_E. gain: of all its differences; more: the cards that are folded."""
 
     heading: str
+    gain: float
     cards: tuple[Card, ...]
+    more: tuple[Card, ...]
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,11 @@ class Gallery:
 
     shelves: tuple[Shelf, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def scale(self) -> tuple[tuple[float, float], ...]:
+        """(flux in r, nmgy a pixel; brightness it is shown with, 0 to 1) at the marks of the scale."""
+        return tuple((flux, stretched_grey(flux)) for flux in SCALE_FLUXES)
 
 
 def build_gallery(run_dir: Path, table: TableRead, theta: Groups, stamps: TableRead, l2: Floats) -> Gallery:
@@ -77,12 +86,19 @@ def build_gallery(run_dir: Path, table: TableRead, theta: Groups, stamps: TableR
             notes=("No stamp belongs to a row of metrics that has an SNR: there is nothing to show.",)
         )
     shelves = []
-    for group in range(-1, len(theta)):
-        cards = [_card(metrics, pick, *pairs[pick.place], l2) for pick in _in_order(picks, group)]
-        heading = f"θ_E {theta.labels[group]}″" if group >= 0 else "Controls"
-        shelves.append(Shelf(heading, tuple(cards)))
-    shelves = [*shelves[1:], shelves[0]]
-    return Gallery(tuple(shelf for shelf in shelves if shelf.cards), _of_some(index, stamps.files))
+    for group in (*range(len(theta)), -1):
+        own = _in_order(picks, group)
+        if own:
+            gain = float(np.median([gain_of(*pairs[pick.place]) for pick in own]))
+            cards = [_card(metrics, pick, *pairs[pick.place], gain, l2) for pick in own]
+            heading = f"θ_E {theta.labels[group]}″" if group >= 0 else "Controls"
+            shelves.append(_shelf(heading, gain, cards))
+    return Gallery(tuple(shelves), _of_some(index, stamps.files))
+
+
+def _shelf(heading: str, gain: float, cards: list[Card]) -> Shelf:
+    first = next((card for card in cards if card.role == AT_FIRST), cards[0])
+    return Shelf(heading, gain, (first,), tuple(card for card in cards if card is not first))
 
 
 def _of_some(index: StampIndex, files: int) -> tuple[str, ...]:
@@ -104,16 +120,21 @@ def _controls(metrics: Frame, index: StampIndex) -> list[Pick]:
     return [Pick(int(r), -1, "control", index.place(int(position[r]))) for r in spaced]
 
 
-def _card(metrics: Frame, pick: Pick, injected: Stamp, raw: Stamp, l2: Floats) -> Card:
+def _card(
+    metrics: Frame, pick: Pick, injected: Stamp, raw: Stamp, gain: float, l2: Floats
+) -> Card:  # fmt: skip
     row = Frame(metrics.table.slice(pick.metrics_row, 1))
     brick = _text(row, "brickname")
-    changed, gain = difference(injected, raw)
     what = f"of a host in brick {brick}"
     scaled = f", ×{gain:g}" if gain != 1 else ""
     panels = (
         Panel("raw", data_uri(colours(raw)), f"The untouched cutout {what}"),
         Panel("injected", data_uri(colours(injected)), f"The same cutout {what} as written to the tables"),
-        Panel(f"difference{scaled}", data_uri(changed), f"Injected minus raw, {gain:g} times its brightness"),
+        Panel(
+            f"difference{scaled}",
+            data_uri(difference(injected, raw, gain)),
+            f"Injected minus raw, {gain:g} times its brightness",
+        ),
     )
     lens = (
         ("θ_E", _with_unit(row, "theta_e_arcsec", "″")),

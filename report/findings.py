@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipeline.schema import BANDS
 from report.charts import Chart, Line, distribution, intervals
 from report.folder import Frame, TableRead, Verdict
+from report.maps import fractions
 from report.stats import (
     Codes,
     Estimate,
@@ -57,17 +58,34 @@ PARAMETERS: tuple[tuple[str, str, str, bool, tuple[tuple[float, str], ...]], ...
 )
 
 
+#: What was found, and not asked for: drawn first.
+MEASURED = ("magnification", "arc_snr", "flux_in_stamp", "bad_pixel_frac")
+#: The same in every row of a host.
+OF_HOSTS = ("psfsize_r", "bad_pixel_frac")
+
+
+def one_row_a_host(frame: Frame) -> Frame:
+    """The first row with a stamp of every host: what is the host's is counted once."""
+    stamped = frame.where(frame.flags("cutout_ok")) if frame.has("cutout_ok") else frame
+    hosts = stamped.codes("host_id")[0]
+    first = np.zeros(len(stamped), dtype=bool)
+    first[np.unique(hosts, return_index=True)[1]] = True
+    return stamped.where(first & (hosts >= 0))
+
+
 def parameters(frame: Frame) -> Section:
     """A small chart of every parameter and measurement; those of the lens and source from injections only."""
-    injected = frame.where(~frame.flags("is_control"))
+    injected, hosts = frame.where(~frame.flags("is_control")), one_row_a_host(frame)
     charts, missing = [], []
     for column, title, axis, log, marks in PARAMETERS:
-        source = frame if column in ("psfsize_r", "bad_pixel_frac") else injected
-        chart = distribution(title, source.numbers(column), axis, log=log, marks=marks)
+        of_hosts = column in OF_HOSTS
+        values = (hosts if of_hosts else injected).numbers(column)
+        unit = "hosts" if of_hosts else "rows"
+        chart = distribution(title, values, axis, log=log, marks=marks, unit=unit)
         if chart is None:
             missing.append(column)
         else:
-            charts.append(chart)
+            charts.append(replace(chart, measured=column in MEASURED))
     notes = (f"Nothing to draw for {', '.join(missing)}: no value in this run.",) if missing else ()
     return Section(tuple(charts), notes=notes)
 
@@ -102,7 +120,7 @@ def _theta_chart(
     n_hosts = max((e.n_hosts for e in found if e), default=0)
     caption = f"Means by host first; bars are 95 % intervals from the scatter of up to {n_hosts:,} hosts."
     return intervals(
-        title, caption, _ticks(theta), [Line(title, tuple(zip(theta.centres, found, strict=True)))],
+        title, caption, _ticks(theta), [_line(title, theta, found)],
         (THETA_AXIS, axis), log=log, table=(header, rows),
     )  # fmt: skip
 
@@ -124,6 +142,10 @@ def _change(values: Floats, hosts: Codes, theta: Groups, i: int) -> str:
     return f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
 
 
+def _line(name: str, theta: Groups, found: list[Estimate | None]) -> Line:
+    return Line(name, tuple(zip(theta.centres, found, strict=True)), theta.spans)
+
+
 def _ticks(theta: Groups) -> list[tuple[float, str]]:
     return list(zip(theta.centres, (format_value(c) for c in theta.centres), strict=True))
 
@@ -140,8 +162,10 @@ def _snr_note(snr: Floats) -> tuple[str, ...]:
     )
 
 
-def completeness(table: TableRead, verdict: Verdict) -> Section:
-    """Detected and recovered fractions against theta_E, with Wilson intervals, or why there are none."""
+def completeness(table: TableRead, verdict: Verdict, lenses: Frame) -> Section:
+    """Detected and recovered fractions against theta_E, with Wilson intervals, and what is detected over two
+    parameters; or why there are none. lenses: the run's injections.
+    """
     if not table.there:
         return Section(notes=(_why_no_completeness(table, verdict),))
     frame = table.frame
@@ -151,11 +175,40 @@ def completeness(table: TableRead, verdict: Verdict) -> Section:
     parts = parts or [("all rows", frame, theta.index)]
     charts = tuple(c for name, part, index in parts if (c := _completeness_chart(name, part, index, theta)))
     notes = [table.note] if table.note else []
-    return Section(charts, notes=(*notes, *_threshold_note(frame, theta), INDEPENDENCE))
+    return Section((*maps_of(lenses), *charts), notes=(*notes, *_threshold_note(frame, theta), INDEPENDENCE))
+
+
+def maps_of(lenses: Frame) -> tuple[Chart, ...]:
+    """What is detected (arc_snr >= 5), over theta_E x source magnitude and theta_E x depth."""
+    stamped = lenses.where(lenses.flags("cutout_ok"))
+    found = stamped.numbers("arc_snr") >= SNR_BOUND
+    hosts = stamped.codes("host_id")[0]
+    theta = group_values(stamped.numbers("theta_e_arcsec"), most_values=8, bins=6)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        magnitude = 22.5 - 2.5 * np.log10(stamped.numbers("src_flux_r_nmgy"))
+    depth = five_sigma(stamped.numbers("psfdepth_r"))
+    told = "Fraction with arc_snr ≥ 5; its 95 % interval and the hosts behind it stand in the table."
+    charts = (
+        fractions(
+            f"Detected, θ_E × {name}",
+            told,
+            found,
+            hosts,
+            theta,
+            group_values(values, 5, 5),
+            (THETA_AXIS, axis),
+        )
+        for name, values, axis in (
+            ("source magnitude", magnitude, "unlensed source, r (mag)"),
+            ("depth", depth, "5 sigma depth, r (mag)"),
+        )
+    )
+    return tuple(chart for chart in charts if chart is not None)
 
 
 INDEPENDENCE = (
-    "The intervals take rows as independent. A host carries several rows, so the true intervals are wider."
+    "The bars of the curves take rows as independent. A host carries several rows, so the true intervals are "
+    "wider; those of the maps take each host as one trial, which is the widest that they can be."
 )
 
 
@@ -178,7 +231,7 @@ def _completeness_chart(cut: str, part: Frame, index: Codes, theta: Groups) -> C
         if part.has(column):
             k = _sums(part.numbers(column), index, len(theta))
             found = [_fraction(int(a), int(b)) for a, b in zip(k, n, strict=True)]
-            lines.append(Line(name, tuple(zip(theta.centres, found, strict=True))))
+            lines.append(_line(name, theta, found))
             columns.append([_fraction_cell(int(a), e) for a, e in zip(k, found, strict=True)])
     header = ("θ_E", "injections", *(line.name.split(":")[0] for line in lines))
     rows = tuple(zip([f"{t}″" for t in theta.labels], [number(v) for v in n], *columns, strict=True))
@@ -219,10 +272,13 @@ def _threshold_note(frame: Frame, theta: Groups) -> tuple[str, ...]:
 def psf(frame: Frame) -> Section:
     """psfsize and depth in r as histograms, where each band's PSF came from, FWHM used, depth by band."""
     size = (460, 290)
-    depth = five_sigma(frame.numbers("psfdepth_r"))
+    hosts = one_row_a_host(frame)
+    depth = five_sigma(hosts.numbers("psfdepth_r"))
     found = (
-        distribution("PSF size in r", frame.numbers("psfsize_r"), "psfsize_r (arcsec)", size=size),
-        distribution("Depth in r", depth, "5 sigma point-source depth (mag)", size=size),
+        distribution(
+            "PSF size in r", hosts.numbers("psfsize_r"), "psfsize_r (arcsec)", unit="hosts", size=size
+        ),
+        distribution("Depth in r", depth, "5 sigma point-source depth (mag)", unit="hosts", size=size),
     )
     charts = tuple(chart for chart in found if chart is not None)
     tables = tuple(t for t in (_psf_sources(frame), _psf_widths(frame), _depths(frame)) if t.rows)

@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from pipeline.errors import InputError
 from report.folder import Frame, read_table
 from report.gallery import StampIndex, index_of, index_stamps, read_pairs
-from report.pictures import Colours, Stamp, colours, difference
+from report.pictures import Colours, Stamp, colours, difference, gain_of
 
 SYSTEMS = 5
 ARC_OFFSET = 0.4  # source offset in theta_E at which an arc faces a counter-image
@@ -93,7 +93,9 @@ def _strip(pairs: list[tuple[Stamp, Stamp]], labels: list[str]) -> Image.Image:
     for column, ((injected, raw), label) in enumerate(zip(pairs, labels, strict=True)):
         x = left + column * (SIDE + GAP)
         draw.text((x + SIDE / 2, MARGIN + LABEL / 2 - 3), label, INK, font, anchor="mm")
-        for line, picture in enumerate((colours(raw), colours(injected), difference(injected, raw)[0])):
+        for line, picture in enumerate(
+            (colours(raw), colours(injected), difference(injected, raw, gain_of(injected, raw)))
+        ):
             canvas.paste(_enlarged(picture), (x, _top(line)))
     return canvas
 

@@ -36,12 +36,25 @@ def colours(stamp: Stamp, floor: float = FLOOR) -> Colours:
     return np.asarray((rgb[::-1] * 255).round(), dtype=np.uint8)
 
 
-def difference(injected: Stamp, raw: Stamp) -> tuple[Colours, float]:
-    """(picture of injected minus raw, the gain it was scaled by). Black is no difference."""
+def gain_of(injected: Stamp, raw: Stamp) -> float:
+    """The first of GAINS that makes the brightest of the difference clearly seen; 1 where there is none."""
     change = np.nan_to_num(injected.astype(float) - raw.astype(float))
     peak = float((change * WEIGHTS[:, None, None]).mean(axis=0).max())
-    gain = next((g for g in GAINS if g * peak >= 0.3), GAINS[-1]) if peak > 0 else 1
-    return colours((change * gain).astype(np.float32), floor=0.0), gain
+    return next((g for g in GAINS if g * peak >= 0.3), GAINS[-1]) if peak > 0 else 1
+
+
+def difference(injected: Stamp, raw: Stamp, gain: float) -> Colours:
+    """Injected minus raw, times `gain`, in the stretch of the stamps. Black is no difference."""
+    change = np.nan_to_num(injected.astype(float) - raw.astype(float))
+    return colours((change * gain).astype(np.float32), floor=0.0)
+
+
+def stretched_grey(flux_r: float) -> float:
+    """How bright (0 to 1) a pixel of the survey's mean colour is shown, by its flux in r (nmgy): the scale of
+    every stamp.
+    """
+    mean = max(0.0, flux_r * float(WEIGHTS[1]) + FLOOR)
+    return min(1.0, float(np.arcsinh(SOFTENING * mean) / np.sqrt(SOFTENING)))
 
 
 def png(picture: Colours) -> bytes:

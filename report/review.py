@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.schema import BANDS, CLOSURE, METRICS
-from report import findings, origins, questions, residuals, tallies, theory, words
+from report import figures, findings, origins, questions, residuals, tallies, theory, words
 from report.cards import build_gallery
 from report.cost import cost
 from report.folder import (
@@ -30,7 +30,7 @@ from report.stats import Groups, group_values
 METRICS_COLUMNS = (
     "task_id", "brickname", "host_id", "ra", "dec", "is_control", "cutout_ok", "quarantine_reason",
     "total_injected_flux", "offset_x_arcsec", "offset_y_arcsec", "psf_kind", "psf_beta",
-    *(f"psfdepth_{b}" for b in BANDS),
+    "src_flux_r_nmgy", *(f"psfdepth_{b}" for b in BANDS),
     *(column for column, *_ in findings.PARAMETERS if column != "psfsize_r"),
     *(f"{name}_{b}" for name in ("psfsize", "psf_source", "psf_fwhm_used") for b in BANDS),
 )  # fmt: skip
@@ -105,7 +105,7 @@ def _sections(
         "parameters": findings.parameters(frame) if len(frame) else None,
         "magnification": theory.magnification(lenses),
         "physics": findings.against_theta(lenses, fine) if len(frame) else None,
-        "completeness": findings.completeness(selection, verdict),
+        "completeness": findings.completeness(selection, verdict, lenses),
         "psf": findings.psf(frame) if len(frame) else None,
     }
 
@@ -146,6 +146,7 @@ def _environment() -> Environment:
     )
     environment.filters["rich"] = words.rich
     environment.filters["rich_svg"] = words.rich_svg
+    environment.filters["svg_uri"] = figures.svg_uri
     return environment
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,14 @@ class Groups:
     """Rows sorted into groups of one parameter.
 
     labels: one a group, from the values in it; centres: median value of each; index: each row's group, -1
-    where the value is not known; exact: a group is one value, not a range.
+    where the value is not known; exact: a group is one value, not a range; spans: the ends of each.
     """
 
     labels: tuple[str, ...]
     centres: tuple[float, ...]
     index: Codes
     exact: bool
+    spans: tuple[tuple[float, float], ...]
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -49,7 +51,8 @@ def group_values(values: Floats, most_values: int = 12, bins: int = 6) -> Groups
     distinct = np.unique(rounded[known])
     if len(distinct) <= most_values:
         index = np.where(known, np.searchsorted(distinct, rounded), -1)
-        return Groups(tuple(map(format_value, distinct)), tuple(map(float, distinct)), index, True)
+        spans = tuple((float(value), float(value)) for value in distinct)
+        return Groups(tuple(map(format_value, distinct)), tuple(map(float, distinct)), index, True, spans)
     return _quantile_groups(rounded, known, bins)
 
 
@@ -58,7 +61,8 @@ def _quantile_groups(values: Floats, known: NDArray[np.bool_], bins: int) -> Gro
     index = np.where(known, np.clip(np.searchsorted(edges, values, "right") - 1, 0, len(edges) - 2), -1)
     inside = [values[index == i] for i in range(len(edges) - 1)]
     labels = tuple(f"{v.min():.3g}–{v.max():.3g}" for v in inside)
-    return Groups(labels, tuple(float(f"{np.median(v):.3g}") for v in inside), index, False)
+    spans = tuple((float(a), float(b)) for a, b in pairwise(edges))
+    return Groups(labels, tuple(float(f"{np.median(v):.3g}") for v in inside), index, False, spans)
 
 
 def five_sigma(psfdepth: Floats) -> Floats:
@@ -124,7 +128,7 @@ def _means_by_host(values: Floats, hosts: Codes) -> tuple[Floats, Codes, int]:
     return sums / np.bincount(inverse, minlength=len(ids)), ids, int(good.sum())
 
 
-def wilson(successes: int, n: int) -> tuple[float, float]:
+def wilson(successes: float, n: int) -> tuple[float, float]:
     """Wilson's 95 % interval of a fraction; (0, 1) where nothing was tried."""
     if n <= 0:
         return 0.0, 1.0
@@ -132,6 +136,18 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z95 * np.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
     return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+
+
+def host_fraction(found: NDArray[np.bool_], hosts: Codes) -> Estimate | None:
+    """Part of rows for which `found`, with Wilson's interval of as many trials as there are hosts.
+
+    Rows of a host share its pixels; to count each host as one trial is the widest that the interval can be.
+    None where there is no row.
+    """
+    if not len(found):
+        return None
+    share, n_hosts = float(found.mean()), len(np.unique(hosts))
+    return Estimate(share, *wilson(share * n_hosts, n_hosts), len(found), n_hosts)
 
 
 def cross_table(a: Codes, n_a: int, b: Codes, n_b: int) -> NDArray[np.int64]:

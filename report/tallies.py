@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.schema import SPLITS
-from report.charts import Chart, sky, thousands
+from report.axes import thousands
+from report.charts import Chart
 from report.folder import Frame, TableRead
+from report.maps import sky
 from report.stats import Groups, cross_table, five_sigma, group_values
 from report.words import HtmlTable, number, share
 

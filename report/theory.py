@@ -49,6 +49,7 @@ def _by_offset(mu: Floats, offset: Floats, hosts: Codes) -> Chart | None:
     if not kept:
         return None
     theory = [(x, _theory(point_source(x))) for x, _ in kept]
+    bins_of = tuple((x - 0.05, x + 0.05) for x, _ in kept)
     rows = tuple(
         (f"{x - 0.05:.1f} to {x + 0.05:.1f}", format_value(e.value), format_value(t.value), f"{e.n_rows:,}")
         for (x, e), (_, t) in zip(kept, theory, strict=True)
@@ -56,7 +57,10 @@ def _by_offset(mu: Floats, offset: Floats, hosts: Codes) -> Chart | None:
     return intervals(
         "Magnification by the source's offset", "Geometric means by host first, with 95 % intervals.",
         [(x, f"{x:.2f}") for x, _ in kept],
-        [Line("this run", tuple(kept)), Line("point source behind an isothermal sphere", tuple(theory))],
+        [
+            Line("this run", tuple(kept), bins_of),
+            Line("point source behind an isothermal sphere", tuple(theory)),
+        ],
         ("source offset β / θ_E", "magnification (log)"), log=True,
         table=(("β / θ_E", "this run", "theory", "rows"), rows),
     )  # fmt: skip

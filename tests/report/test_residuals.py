@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from pipeline.closure_rates import BOUNDS
 from pipeline.schema import CLOSURE
 from report.folder import Frame, TableRead
 from report.residuals import COLUMNS, closure, l2_of
@@ -22,8 +23,8 @@ def test_each_quantity_has_its_bound_and_its_count() -> None:
     section = closure(read(table.set_column(place, "closure_flux_g", pa.array(values, pa.float64()))))
     (shown,) = section.tables
     flux, l2 = shown.rows[:2]
-    assert flux[2:] == ("0.02", "0.005", "2")  # one beyond, one without
-    assert l2[3:] == ("0.01", "0")
+    assert flux[2:] == ("0.02", f"{BOUNDS['flux']:g}", "2")  # one beyond, one without
+    assert l2[3:] == (f"{BOUNDS['l2']:g}", "0")
     assert len(section.charts) == 2
 
 

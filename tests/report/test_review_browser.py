@@ -24,7 +24,9 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-DESKTOP, PHONE = (1360, 900), (390, 844)
+DESKTOP, PHONE = (1400, 900), (390, 844)
+MOST_HEIGHT = 8_000  # px of the whole page of a debug run on a desktop
+LEAST_STAMP = 256
 
 
 @pytest.fixture(scope="module")
@@ -175,4 +177,88 @@ def test_units_stand_beside_their_number_on_a_phone(browser: Browser, pages: dic
         "[...document.querySelectorAll('.checks td.num')].map(e => e.getBoundingClientRect().height)"
     )
     assert max(heights) < 1.5 * min(heights)
+    opened.page.close()
+
+
+# Labels of a figure that cover each other, or that its edge cuts off. A letter's box has air around it: 1 px.
+LABELS = """[...document.querySelectorAll('.chart > svg')].flatMap(figure => {
+  const outer = figure.getBoundingClientRect();
+  const boxes = [...figure.querySelectorAll('text')].map(t => [t.textContent, t.getBoundingClientRect()]);
+  const cut = boxes.filter(([, b]) => b.left < outer.left - 1 || b.right > outer.right + 1
+    || b.top < outer.top - 1 || b.bottom > outer.bottom + 1).map(([t]) => 'cut off: ' + t);
+  const over = boxes.flatMap(([t, a], i) => boxes.slice(i + 1).filter(([, b]) =>
+    Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+    && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 1).map(([u]) => t + ' on ' + u));
+  return [...cut, ...over].map(found => figure.getAttribute('aria-label').slice(0, 40) + ': ' + found);
+})"""
+
+
+@pytest.mark.parametrize("verdict", ["GO", "NO-GO"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_no_label_covers_another_or_is_cut_off(
+    browser: Browser, pages: dict[str, Path], verdict: str, size: tuple[int, int]
+) -> None:
+    opened = Opened(browser, pages[verdict], size)
+    opened.ask("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert opened.ask("document.querySelectorAll('.chart > svg').length") > 10
+    assert opened.ask(LABELS) == []
+    opened.page.close()
+
+
+def test_labels_that_overlap_are_found(browser: Browser, pages: dict[str, Path]) -> None:
+    opened = Opened(browser, pages["GO"], DESKTOP)
+    opened.ask("for (const t of document.querySelectorAll('.chart > svg text')) t.setAttribute('x', 100)")
+    assert len(opened.ask(LABELS)) > 10
+    opened.page.close()
+
+
+def test_the_page_is_of_a_length_that_people_read_and_its_right_half_is_used(
+    browser: Browser, pages: dict[str, Path]
+) -> None:
+    opened = Opened(browser, pages["GO"], DESKTOP)
+    assert opened.ask("document.documentElement.scrollHeight") < MOST_HEIGHT
+    right = opened.ask("[...document.querySelectorAll('.chart')].map(e => e.getBoundingClientRect().right)")
+    assert max(right) > 0.9 * DESKTOP[0]
+    opened.page.close()
+
+
+def test_stamps_are_large_and_a_click_enlarges_one(browser: Browser, pages: dict[str, Path]) -> None:
+    opened = Opened(browser, pages["GO"], DESKTOP)
+    widths = opened.ask(
+        "[...document.querySelectorAll('.panel img')].filter(e => e.checkVisibility())"
+        ".map(e => e.getBoundingClientRect().width)"
+    )
+    assert len(widths) >= 9
+    assert min(widths) >= LEAST_STAMP
+    opened.page.locator(".panel").first.click()
+    assert opened.page.locator(".panel").first.bounding_box()["width"] > 0.9 * DESKTOP[1]
+    opened.page.close()
+
+
+def test_a_figure_can_be_kept_as_an_svg_of_its_own(
+    browser: Browser, pages: dict[str, Path], tmp_path: Path
+) -> None:
+    opened = Opened(browser, pages["GO"], DESKTOP)
+    with opened.page.expect_download() as waiting:
+        opened.page.locator("a.save").first.click()
+    assert waiting.value.suggested_filename == "detected-theta-e-source-magnitude.svg"
+    waiting.value.save_as(tmp_path / "figure.svg")
+    opened.page.close()
+    alone = Opened(browser, tmp_path / "figure.svg", DESKTOP)
+    assert alone.complaints == []
+    assert alone.ask("document.documentElement.tagName") == "svg"
+    assert alone.ask("document.querySelectorAll('rect.cell').length") >= 3
+    alone.page.close()
+
+
+def test_passed_checks_are_folded_and_others_are_not(browser: Browser, pages: dict[str, Path]) -> None:
+    opened = Opened(browser, pages["NO-GO"], DESKTOP)
+    shown = opened.ask(
+        "[...document.querySelectorAll('.checks tbody tr')].filter(e => e.checkVisibility())"
+        ".map(e => e.className)"
+    )
+    assert "FAIL" in shown
+    assert "PASS" not in shown
+    order = opened.ask("[...document.querySelectorAll('section')].map(e => e.id)")
+    assert order.index("stamps") < order.index("completeness") < order.index("checks")
     opened.page.close()

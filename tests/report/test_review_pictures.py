@@ -18,7 +18,7 @@ from report.cards import build_gallery, ring_of
 from report.folder import Frame, count_table, read_table
 from report.gallery import WORST, Pick, choose, index_stamps, read_pairs
 from report.hero import COLUMNS
-from report.pictures import colours, difference, png
+from report.pictures import colours, difference, gain_of, png, stretched_grey
 from report.stats import group_values
 
 
@@ -49,7 +49,7 @@ def test_the_stretch_is_monotonic_and_survives_nan_and_negative_pixels() -> None
 
 
 def test_a_difference_of_nothing_is_black() -> None:
-    picture, gain = difference(spot(8, 8), spot(8, 8))
+    picture, gain = difference(spot(8, 8), spot(8, 8), 7.0), gain_of(spot(8, 8), spot(8, 8))
     assert picture.max() == 0
     assert gain == 1
 
@@ -58,7 +58,8 @@ def test_a_faint_difference_is_brightened_and_the_gain_told() -> None:
     raw = spot(8, 8)
     added = np.zeros_like(raw)
     added[:, 3, 4] = 0.004
-    picture, gain = difference(raw + added, raw)
+    gain = gain_of(raw + added, raw)
+    picture = difference(raw + added, raw, gain)
     assert gain > 1
     assert picture[16 - 1 - 3, 4].max() > 60
     assert picture[16 - 1 - 8, 8].max() == 0
@@ -85,7 +86,7 @@ def test_both_ends_the_median_and_the_faintest_detected_are_chosen(go_run: Path)
     assert len({p.metrics_row for p in picks}) == len(picks)
 
 
-def test_the_worst_by_closure_is_the_first_card_and_gives_its_deviation(go_run: Path) -> None:
+def test_the_worst_by_closure_is_the_first_folded_card_and_gives_its_deviation(go_run: Path) -> None:
     l2 = np.full(288, np.nan)
     metrics, *_ = picked(go_run, l2)
     good = np.flatnonzero(~metrics.flags("is_control") & np.isfinite(metrics.numbers("arc_snr")))
@@ -98,9 +99,26 @@ def test_the_worst_by_closure_is_the_first_card_and_gives_its_deviation(go_run: 
     table = read_table(go_run, "metrics", COLUMNS)
     theta = group_values(table.frame.numbers("theta_e_arcsec"))
     gallery = build_gallery(go_run, table, theta, count_table(go_run, "stamps"), l2)
-    first = [dict(shelf.cards[0].facts)["closure"] for shelf in gallery.shelves[:3]]
+    first = [dict(shelf.more[0].facts)["closure"] for shelf in gallery.shelves[:3]]
     assert sorted(first) == ["0.271", "0.293", "0.312"]
     assert gallery.notes == ()
+
+
+def test_all_differences_of_a_shelf_are_scaled_alike_and_the_scale_is_stated(go_run: Path) -> None:
+    table = read_table(go_run, "metrics", COLUMNS)
+    theta = group_values(table.frame.numbers("theta_e_arcsec"))
+    gallery = build_gallery(go_run, table, theta, count_table(go_run, "stamps"), np.full(288, np.nan))
+    for shelf in gallery.shelves:
+        told = {card.panels[2].name for card in (*shelf.cards, *shelf.more)}
+        assert told == {f"difference, ×{shelf.gain:g}" if shelf.gain != 1 else "difference"}
+    greys = [grey for _, grey in gallery.scale]
+    assert greys == sorted(greys)
+    for flux, grey in gallery.scale:  # the scale is that of the pictures
+        flat = (
+            np.full((3, 2, 2), 1.0, np.float32) * np.array([3.4 / 6.0, 1.0, 3.4 / 2.2])[:, None, None] * flux
+        )
+        assert colours(flat.astype(np.float32))[0, 0] == pytest.approx(255 * grey, abs=1)
+    assert stretched_grey(1e9) == 1.0
 
 
 def test_a_gallery_of_some_files_says_so(go_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from report.charts import distribution, log_ticks, round_ticks, sky
-from report.stats import change_within_hosts, group_values, host_log_mean, host_mean, wilson
+from report.axes import log_ticks, round_ticks
+from report.charts import distribution
+from report.maps import sky, unwrapped, viridis
+from report.stats import (
+    change_within_hosts,
+    group_values,
+    host_fraction,
+    host_log_mean,
+    host_mean,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -111,3 +120,29 @@ def test_a_patch_of_sky_across_zero_stays_in_one_piece() -> None:
     east_to_left = [x["val: 0.400, +1.200"], x["train: 0.200, +1.100"], x["train: 359.800, +1.000"]]
     assert east_to_left == sorted(east_to_left)
     assert east_to_left[1] - east_to_left[0] > 50
+
+
+def test_a_fraction_counts_each_host_as_one_trial() -> None:
+    once = host_fraction(np.array([True, False, True, True]), np.array([0, 1, 2, 3]))
+    often = host_fraction(np.tile([True, False, True, True], 50), np.tile([0, 1, 2, 3], 50))
+    assert once is not None
+    assert often is not None
+    assert (once.value, once.low, once.high) == (often.value, often.low, often.high) == (0.75, *wilson(3, 4))
+    assert (often.n_rows, often.n_hosts) == (200, 4)
+    assert host_fraction(np.array([], dtype=bool), np.array([], dtype=np.int64)) is None
+
+
+@pytest.mark.parametrize(("ra", "start", "end"), [
+    ([359.5, 0.5, 1.0], 359.5, 361.0),  # a patch across RA = 0
+    ([10.0, 11.0], 10.0, 11.0),
+    ([1.0, 90.0, 180.0, 270.0, 359.0], 1.0, 359.0),  # a sky all round
+])  # fmt: skip
+def test_right_ascension_stays_in_order(ra: list[float], start: float, end: float) -> None:
+    lon = unwrapped(np.array(ra))
+    assert (lon.min(), lon.max()) == pytest.approx((start, end))
+
+
+def test_a_map_is_dark_where_nothing_is_found_and_bright_where_all_is() -> None:
+    assert (viridis(0.0), viridis(1.0)) == ("#440154", "#fde725")
+    greens = [int(viridis(v)[3:5], 16) for v in np.linspace(0, 1, 9)]
+    assert greens == sorted(greens)
