@@ -14,7 +14,7 @@ FAMILIES = ("physics", "units", "geometry", "data", "splits", "controls", "masks
 AT_LEAST = ("coverage", "flux_theta_e")  # their statistic has to exceed the bound
 INTRO = """# The bug zoo, as measured
 
-`python -m benchmarks.bug_zoo --json > zoo.json`, then `python -m benchmarks.bug_zoo.page zoo.json
+`.venv/bin/python -m benchmarks.bug_zoo --json > zoo.json`, then `python -m benchmarks.bug_zoo.page zoo.json
 clean.jsonl` (fixed seeds): what the gate said of each known bug, planted alone in the code of a run of three
 bricks (54 hosts) or in the tables of one of six. Rows: those of the run that was judged. A bug whose code is
 never called is an error, not a row.
@@ -56,7 +56,7 @@ def _clean(clean: list[dict[str, Any]]) -> str:
     lines = [
         "## Clean runs",
         "",
-        f"`python -m benchmarks.bug_zoo --clean {n} --results clean.jsonl`: whole runs of the debug tier",
+        f"`.venv/bin/python -m benchmarks.bug_zoo --clean {n} --results clean.jsonl`: whole runs of the debug tier",
         f"({clean[0]['rows']:,} rows each) without a bug, from 4a to the verdict, each with its own seed;",
         "five share a synthetic sky, of whose 26 bricks each draws 20.",
         f"**{len(alarms)} of {n} were stopped**, so fewer than {limit:.1%} are (95 %).",

@@ -56,4 +56,4 @@ def test_context_is_read_without_the_cdk_command_line(template: dict[str, Any]) 
 
 
 def test_cdk_json_starts_the_app() -> None:
-    assert json.loads((ROOT / "cdk.json").read_text())["app"] == "python -m infra.app"
+    assert json.loads((ROOT / "cdk.json").read_text())["app"] == "infra/app"
