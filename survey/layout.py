@@ -38,7 +38,8 @@ RELEASE_NUMBERS = {
     "dr10-south": (9999, 10000, 10002),
 }
 """Values of the catalogues' column RELEASE in each release: 9012 are the 1,691 bricks of DR9 that were
-processed again, 10002 the 598 of DR10 (legacysurvey.org/release)."""
+processed again (legacysurvey.org/release), 10002 the 598 of DR10 (not compared with its text). 9999 is
+DR10's by the survey's website repository, which marks it as to be checked."""
 
 _BRICK = r"(?P<brick>\d{4}[pm]\d{3})"
 _COADD = re.compile(
