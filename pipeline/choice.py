@@ -140,7 +140,8 @@ def _refuse_empty_split(splits: NDArray[np.int8], tier: Tier, name: str) -> None
 
 
 def _too_few(tier: Tier, there: int, what: str) -> InputError:
+    fewer = f", or --bricks {there}" if there >= len(SPLITS) else ""
     return InputError(
         f"tier {tier.name} needs {tier.n_bricks} {what}, the catalogue has {there}; "
-        f"give more of the sky, or --bricks {max(there, 3)}"
+        f"give more of the sky{fewer}"
     )

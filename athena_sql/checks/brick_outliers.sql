@@ -123,9 +123,12 @@ SELECT
   z AS statistic,
   1e0 AS bound,
   n_hosts AS n,
-  format(
-    'of %d bricks with 8 hosts or more, %d lie beyond their bound; %s is furthest from those of its kind: %.2f of it, in %s.',
-    n_bricks, n_beyond, coalesce(brickname, '(none)'), z, coalesce(quantity, '(nothing)')
-  ) AS message
+  CASE
+    WHEN quantity IS NULL THEN format('no brick of the %d hosts can be compared with others.', n_hosts)
+    ELSE format(
+      '%d of %d bricks with 8 hosts or more lie beyond their bound; furthest is %s: %.2f of it, in %s.',
+      n_beyond, n_bricks, brickname, z, quantity
+    )
+  END AS message
 FROM facts
 CROSS JOIN subject

@@ -56,7 +56,8 @@ def _clean(clean: list[dict[str, Any]]) -> str:
     lines = [
         "## Clean runs",
         "",
-        f"`.venv/bin/python -m benchmarks.bug_zoo --clean {n} --results clean.jsonl`: whole runs of the debug tier",
+        f"`.venv/bin/python -m benchmarks.bug_zoo --clean {n} --results clean.jsonl`: whole runs of the "
+        "debug tier",
         f"({clean[0]['rows']:,} rows each) without a bug, from 4a to the verdict, each with its own seed;",
         "five share a synthetic sky, of whose 26 bricks each draws 20.",
         f"**{len(alarms)} of {n} were stopped**, so fewer than {limit:.1%} are (95 %).",

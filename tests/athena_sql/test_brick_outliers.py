@@ -77,8 +77,17 @@ def test_every_brick_beyond_is_counted(judge: Judge) -> None:
     )  # fmt: skip
     result = judge(loud, "brick_outliers")
     assert result.status == "FAIL"
-    assert "3 lie beyond" in result.message
+    assert result.message.startswith("3 of ")
 
 
 def test_fewer_than_six_bricks_are_inconclusive(judge: Judge) -> None:
     assert judge(run_of(5, 0, 1), "brick_outliers").status == "INCONCLUSIVE"
+
+
+def test_where_no_brick_can_be_compared_it_says_so(judge: Judge) -> None:
+    run = run_of(6, 0, 1)
+    few = {name: table.slice(0, 5) for name, table in run.items()}
+    result = judge(few, "brick_outliers")
+    assert result.status == "INCONCLUSIVE"
+    assert "furthest" not in result.message
+    assert result.message.endswith("can be compared with others.")

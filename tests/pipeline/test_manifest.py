@@ -200,7 +200,8 @@ def test_fewer_bricks_take_fewer_hosts(tmp_path):
 @pytest.mark.parametrize(
     ("hosts", "message"),
     [
-        (make_hosts(n_bricks=5), "needs 20 bricks with hosts, the catalogue has 5"),
+        (make_hosts(n_bricks=5), "the catalogue has 5; give more of the sky, or --bricks 5$"),
+        (make_hosts(n_bricks=2), "needs 20 bricks with hosts, the catalogue has 2; give more of the sky$"),
         (make_hosts(hosts_per_brick=10), "needs 120 hosts in split"),
         (make_hosts(n_bricks=20, bricks_per_region=10), "needs 120 hosts in split test, the catalogue has 0"),
     ],
