@@ -100,6 +100,6 @@ def hosts(
         given = {"files": len(files), "skipped": len(skipped), "known_lenses": known}
         output.emit_json({"folder": str(out.resolve()), **given, **asdict(tally)})
     else:
-        print(f"{tally.hosts:,} hosts of {tally.rows:,} rows in {len(files):,} files: {out.resolve()}")
+        print(f"hosts {tally.hosts:,} of {tally.rows:,} rows, files {len(files):,}: {out.resolve()}")
         print(tally)
     return exits.DONE
