@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from physics import Psf, matched_filter_snr, peak_snr, render_batch
 from physics.render import RenderedBatch
@@ -29,7 +28,7 @@ from pipeline.host_psf import images_of_hosts, psf_of_host
 from pipeline.libraries import libraries
 from pipeline.manifest import tier_of
 from pipeline.noise import effective_gain, noisy, updated_invvar
-from pipeline.parquet import arrow_schema, from_rows, read, to_bytes
+from pipeline.parquet import from_rows, read, stamps_writer, to_bytes
 from pipeline.progress import Progress
 from pipeline.schema import BANDS, MANIFEST, METRICS, STAMPS, Table
 from pipeline.storage import cache_key
@@ -48,7 +47,6 @@ _OF_LIGHT = (
     *("arc_snr", "arc_snr_sky", "arc_peak_snr", "total_injected_flux", "magnification", "flux_in_stamp"),
     *(name for band in BANDS for name in (f"injected_flux_{band}_nmgy", f"gain_{band}")),
 )
-_RAW_DICTIONARY = 1 << 28  # bytes: a brick's raw cutouts, each stored once and referred to by its rows
 
 
 def inject_chunk(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[str, Any]:
@@ -56,9 +54,12 @@ def inject_chunk(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[
 
     InputError for a bad manifest row, and for a run without a usable brick.
     """
-    tier = tier_of(request)
-    layout = request.layout
-    manifest_key = layout.partition(MANIFEST.name, chunk.region_split).part(chunk.part)
+    tier, layout = tier_of(request), request.layout
+    part_of = {
+        table.name: layout.partition(table.name, chunk.region_split).part(chunk.part)
+        for table in (MANIFEST, METRICS, STAMPS)
+    }
+    manifest_key = part_of.pop(MANIFEST.name)
     manifest = read(store.get(manifest_key), MANIFEST, store.uri(manifest_key))
     check_rows(manifest, MANIFEST, store.uri(manifest_key), "task_id")
     cached = get_json(store, layout.receipt(CACHE_PHASE, chunk.chunk_id))["bricks"]
@@ -68,7 +69,7 @@ def inject_chunk(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[
     metrics: list[pa.Table] = []
     with tempfile.TemporaryDirectory() as folder:
         stamps_file = Path(folder) / "stamps.parquet"
-        with _stamps_writer(stamps_file) as writer:
+        with stamps_writer(stamps_file) as writer:
             tasks_of = {
                 brick: manifest.filter(pc.equal(manifest["brickname"], brick)).to_pylist()
                 for brick in chunk.bricks
@@ -80,19 +81,15 @@ def inject_chunk(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[
                 if result.stamps:
                     writer.write_table(_kept(from_rows(STAMPS, result.stamps), STAMPS, brick))
                 progress.advance(len(tasks))
-        parts = {
-            METRICS.name: layout.partition(METRICS.name, chunk.region_split).part(chunk.part),
-            STAMPS.name: layout.partition(STAMPS.name, chunk.region_split).part(chunk.part),
-        }
         table = pa.concat_tables(metrics)
         hashes = {
-            STAMPS.name: store.publish_file(parts[STAMPS.name], stamps_file),
-            METRICS.name: publish(store, parts[METRICS.name], to_bytes(table)),
+            STAMPS.name: store.publish_file(part_of[STAMPS.name], stamps_file),
+            METRICS.name: publish(store, part_of[METRICS.name], to_bytes(table)),
         }
     receipt: dict[str, Any] = {
         "rows": len(table),
         "quarantined": Counter(r for r in table["quarantine_reason"].to_pylist() if r),
-        "parts": {name: {"key": parts[name], "sha256": hashes[name]} for name in parts},
+        "parts": {name: {"key": key, "sha256": hashes[name]} for name, key in part_of.items()},
         "libraries": libraries(),
     }
     publish_json(store, layout.receipt(INJECT_PHASE, chunk.chunk_id), receipt)
@@ -402,16 +399,3 @@ def _pixels(image: np.ndarray) -> bytes:
 
 def _hash64(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=8).hexdigest()
-
-
-def _stamps_writer(path: Path) -> pq.ParquetWriter:
-    """Images are noise and do not compress by repetition; raw cutouts repeat once a task of their host."""
-    return pq.ParquetWriter(
-        path,
-        arrow_schema(STAMPS),
-        compression="zstd",
-        compression_level=1,
-        use_dictionary=["raw_image", "brickname", "host_id", "raw_hash"],
-        dictionary_pagesize_limit=_RAW_DICTIONARY,
-        write_statistics=["task_id", "brickname", "host_id"],
-    )

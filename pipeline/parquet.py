@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.errors import InputError
-from pipeline.schema import Table
+from pipeline.schema import STAMPS, Table
 
 _ARROW = {
     "string": pa.string(),
@@ -23,6 +24,8 @@ _ARROW = {
     "binary": pa.binary(),
 }
 ROW_GROUP = 131_072  # rows: a few MB of metrics, so that a scan can skip and parallelise
+
+_RAW_DICTIONARY = 1 << 28  # bytes: a brick's raw cutouts, each stored once and referred to by its rows
 
 
 def arrow_schema(table: Table) -> pa.Schema:
@@ -98,3 +101,16 @@ def conform(found: pa.Table, table: Table, name: str, optional: Table | None = N
 def content_hash(data: bytes) -> str:
     """SHA-256 of the bytes, hexadecimal."""
     return hashlib.sha256(data).hexdigest()
+
+
+def stamps_writer(path: Path) -> pq.ParquetWriter:
+    """Images are noise and do not compress by repetition; raw cutouts repeat once a task of their host."""
+    return pq.ParquetWriter(
+        path,
+        arrow_schema(STAMPS),
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=["raw_image", "brickname", "host_id", "raw_hash"],
+        dictionary_pagesize_limit=_RAW_DICTIONARY,
+        write_statistics=["task_id", "brickname", "host_id"],
+    )

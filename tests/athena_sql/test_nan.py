@@ -90,7 +90,7 @@ def test_nan_in_any_column_that_manifest_and_metrics_share_is_counted(
 def test_nan_in_any_column_of_closure_is_counted(tmp_path, clean, written, asked) -> None:
     table = clean["closure"]
     for row, column in enumerate(floats(CLOSURE)):
-        table = with_nan(table, column, 5 * row)
+        table = with_nan(table, column, 3 * row)
     result = judged(tmp_path, {**clean, "closure": table}, "closure")
     assert (result.status, result.statistic) == ("FAIL", len(floats(CLOSURE)))
 
