@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import sys
+import sysconfig
 import time
 import traceback
 
@@ -32,16 +33,17 @@ class Context:
 def foreign_modules(root):
     """Modules that come neither from the function's package nor from the installed packages.
 
-    They would be missing on AWS; here an editable install or the working directory provides them.
+    They would be missing on AWS; here an editable install or the working directory provides them. What lies
+    in the standard library's folder is the interpreter's own, wherever a link leads: that of Debian's
+    sitecustomize leads to /etc.
     """
+    standard = sysconfig.get_path("stdlib") + os.sep
     allowed = tuple(os.path.realpath(path) + os.sep for path in (root, sys.prefix, sys.base_prefix))
     for name, module in sorted(sys.modules.items()):
         path = getattr(module, "__file__", None)
-        if (
-            path
-            and name not in ("__main__", "__mp_main__")
-            and not os.path.realpath(path).startswith(allowed)
-        ):
+        if not path or name in ("__main__", "__mp_main__") or path.startswith(standard):
+            continue
+        if not os.path.realpath(path).startswith(allowed):
             yield f"{name} ({path})"
 
 

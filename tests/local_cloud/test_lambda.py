@@ -1,7 +1,9 @@
 """Lambda runs the real handler from the asset's folder, and fails as on AWS."""
 
 import json
+from types import SimpleNamespace
 
+from local_cloud.moto_backends import lambda_worker
 from tests.local_cloud.conftest import machine
 
 
@@ -127,3 +129,21 @@ def test_calls_at_the_same_time_run_at_the_same_time(cloud, machines):
         {"i": [{"sleep": 0.3}] * 2},
     )
     assert len({result["pid"] for result in json.loads(ended["output"])}) == 2
+
+
+def test_the_interpreters_own_modules_belong_to_it_wherever_they_link_to(tmp_path, monkeypatch):
+    """Debian's standard library holds a link to /etc/python3.11/sitecustomize.py."""
+    standard, elsewhere = tmp_path / "lib", tmp_path / "etc"
+    for folder in (standard, elsewhere):
+        folder.mkdir()
+    (elsewhere / "site.py").touch()
+    (standard / "site.py").symlink_to(elsewhere / "site.py")
+    monkeypatch.setattr(lambda_worker.sysconfig, "get_path", lambda name: str(standard))
+    loaded = {
+        "sitecustomize": SimpleNamespace(__file__=str(standard / "site.py")),
+        "stray": SimpleNamespace(__file__=str(elsewhere / "site.py")),
+    }
+    monkeypatch.setattr(lambda_worker.sys, "modules", loaded)
+    assert list(lambda_worker.foreign_modules(str(tmp_path / "package"))) == [
+        f"stray ({elsewhere / 'site.py'})"
+    ]
