@@ -58,7 +58,7 @@ class Machine(Construct):
             .next(invoke(self, "ListQueries", functions.list_queries, REQUEST, "$.queries", short))
             .next(Checks(self, settings.athena).state)
             .next(invoke(self, "Verdict", functions.verdict,
-                         {**REQUEST, "results.$": "$.results", "judged.$": "$.reconcile.judged"},
+                         {**REQUEST, "results.$": "$.queries.checks", "judged.$": "$.reconcile.judged"},
                          "$.verdict", short))
             .next(self._gate())
         )  # fmt: skip

@@ -90,7 +90,10 @@ def query(
 
 
 class Checks:
-    """RunChecks: each query of $.queries.checks; one that errors is a result like the others."""
+    """RunChecks: each query of $.queries.checks; one that errors is a result like the others.
+
+    A query's result takes the place of its SQL: no state carries both (262,144 bytes).
+    """
 
     def __init__(self, scope: Construct, settings: Athena) -> None:
         name = {"name.$": "$.name"}
@@ -110,7 +113,7 @@ class Checks:
             "RunChecks",
             items_path="$.queries.checks",
             max_concurrency=settings.check_concurrency,
-            result_path="$.results",
+            result_path="$.queries.checks",
         ).item_processor(run.next(ran))
 
 

@@ -181,6 +181,13 @@ def test_throttling_is_retried_longer_than_failure(states: dict[str, Any]) -> No
     assert failed["MaxAttempts"] == 1  # the state itself is the first of the two
 
 
+def test_a_result_takes_the_place_of_its_sql(states: dict[str, Any]) -> None:
+    """Both at once would fill a state: tests/pipeline/test_queries.py counts on it."""
+    checks = states["RunChecks"]
+    assert checks["ItemsPath"] == checks["ResultPath"] == "$.queries.checks"
+    assert states["Verdict"]["Parameters"]["results.$"] == "$.queries.checks"
+
+
 def test_a_check_that_errors_is_recorded(states: dict[str, Any]) -> None:
     run = states["RunCheck"]
     assert run["Parameters"]["QueryString.$"] == "$.sql"
