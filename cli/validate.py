@@ -20,14 +20,14 @@ from pipeline.events import RunRequest
 from pipeline.manifest import tier_of
 from pipeline.promises import promises
 from pipeline.schema import CLOSURE, MANIFEST, METRICS, STAMPS
-from pipeline.selection import write_cells
+from pipeline.selection import AFTER_A_GO, write_cells
 from pipeline.storage import RunLayout
 from pipeline.store import FolderStore, get_json
 from pipeline.tier import load_tier
 from pipeline.trust import confirmed_go, run_folder
 
 UNNAMED = "unnamed"
-_OWN_PAGE = "\0"  # --report without a file
+_OWN_PAGE = "RUN/review.html"  # --report without a file
 
 if TYPE_CHECKING:
     from local_cloud.athena_engine import Engine
@@ -182,7 +182,7 @@ def select(run: str, workspace: Path, as_json: bool) -> int:
 
     folder = Workspace(workspace).run_dir(run)
     store, layout = run_folder(folder)
-    confirmed_go(store, layout, "4d runs after a GO only", published=True)
+    confirmed_go(store, layout, AFTER_A_GO, published=True)
     result = Engine(FolderCatalogue(folder)).execute(checks.selection_function_sql(layout))
     cells = write_cells(store, layout, [name for name, _ in result.columns], result.rows)
     where = str(folder / "selection_function")

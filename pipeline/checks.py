@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from string import Template
 from typing import Any
@@ -168,6 +169,7 @@ def _of_run(layout: RunLayout) -> dict[str, str]:
     }
 
 
+@cache
 def _of_schema(present: frozenset[str] | None) -> dict[str, str]:
     columns = [column for column in METRICS.columns if present is None or column.name in present]
     nulls = [(column.name, condition) for column in columns if (condition := null_breach(column))]

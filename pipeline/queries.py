@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from pipeline.checks import load_checks, render, selection_function_sql
@@ -13,13 +14,23 @@ from pipeline.store import Store
 
 
 def list_queries(store: Store, request: RunRequest) -> dict[str, Any]:
-    """{"checks": [{"name", "sql"}], "selection_function": sql} of a run."""
+    """{"checks": [{"name", "sql"}], "earlier_run": id or "", "selection_function": sql} of a run."""
     plan = plan_of(store, request)
-    promised = promises(tier_of(request), earlier_run(store, request, plan))
+    earlier = earlier_run(store, request, plan)
+    asked = checks_sql(request, plan["expected_rows"], earlier)
     return {
-        "checks": [
-            {"name": check.name, "sql": render(check, request.layout, plan["expected_rows"], promised)}
-            for check in load_checks()
-        ],
+        "checks": [{"name": name, "sql": sql} for name, sql in asked.items()],
+        "earlier_run": earlier,
         "selection_function": selection_function_sql(request.layout),
     }
+
+
+def checks_sql(request: RunRequest, expected_rows: int, earlier: str) -> dict[str, str]:
+    """The SQL of every check of a run, by name. earlier: the run that `reruns` compares with, or ""."""
+    promised = promises(tier_of(request), earlier)
+    return {check.name: render(check, request.layout, expected_rows, promised) for check in load_checks()}
+
+
+def sql_sha256(sql: str) -> str:
+    """SHA-256 of a query's text, hexadecimal; of blank edges, which an engine may cut, it knows nothing."""
+    return hashlib.sha256(sql.strip().encode()).hexdigest()

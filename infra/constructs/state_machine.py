@@ -58,7 +58,8 @@ class Machine(Construct):
             .next(invoke(self, "ListQueries", functions.list_queries, REQUEST, "$.queries", short))
             .next(Checks(self, settings.athena).state)
             .next(invoke(self, "Verdict", functions.verdict,
-                         {**REQUEST, "results.$": "$.queries.checks", "judged.$": "$.reconcile.judged"},
+                         {**REQUEST, "results.$": "$.queries.checks", "judged.$": "$.reconcile.judged",
+                          "earlier_run.$": "$.queries.earlier_run"},
                          "$.verdict", short))
             .next(self._gate())
         )  # fmt: skip
@@ -90,12 +91,13 @@ class Machine(Construct):
 
     def _publish(self) -> sfn.IChainable:
         functions, minutes = self._functions, self._settings.functions.short_timeout_minutes
-        selected = {**REQUEST, "query_execution_id.$": "$.selection_query.query_execution_id"}
+        judged = {**REQUEST, "results.$": "$.queries.checks"}
+        selected = {**judged, "query_execution_id.$": "$.selection_query.query_execution_id"}
         return (
             query(self, "SelectionFunction", "$.queries.selection_function", self._settings.athena,
                   "$.selection_query")
             .next(invoke(self, "WriteSelection", functions.write_selection, selected, "$.selection", minutes))
-            .next(invoke(self, "Publish", functions.publish, REQUEST, "$.published", minutes))
+            .next(invoke(self, "Publish", functions.publish, judged, "$.published", minutes))
             .next(sfn.Pass(self, "Summary", parameters=_outcome(
                 {"status": "PUBLISHED", "verdict": "GO", "selection.$": "$.selection",
                  "published.$": "$.published"})))

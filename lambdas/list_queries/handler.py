@@ -11,5 +11,5 @@ from pipeline.store import S3Store
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """{request} -> {checks: [{name, sql}], selection_function: sql}."""
+    """{request} -> {checks: [{name, sql}], earlier_run, selection_function: sql}."""
     return list_queries(S3Store(os.environ[DATA_BUCKET]), RunRequest.from_event(event["request"]))

@@ -13,7 +13,7 @@ from pipeline.store import S3Store
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """{request, judged, results: [{name, query_execution_id} | {name, error}]} -> {verdict, ...}."""
+    """{request, judged, earlier_run, results: [{name, query_execution_id | error}]} -> {verdict, ...}."""
     request = RunRequest.from_event(event["request"])
     store, athena, glue = S3Store(os.environ[DATA_BUCKET]), boto3.client("athena"), boto3.client("glue")
-    return judge(store, athena, glue, request, event["results"], event["judged"])
+    return judge(store, athena, glue, request, event["results"], event["judged"], event["earlier_run"])

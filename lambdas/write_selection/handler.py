@@ -13,7 +13,7 @@ from pipeline.store import S3Store
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """{request, query_execution_id} -> {cells}."""
+    """{request, query_execution_id, results} -> {cells}."""
     request = RunRequest.from_event(event["request"])
     store, athena, glue = S3Store(os.environ[DATA_BUCKET]), boto3.client("athena"), boto3.client("glue")
-    return write_selection(store, athena, glue, request, event["query_execution_id"])
+    return write_selection(store, athena, glue, request, event["query_execution_id"], event["results"])

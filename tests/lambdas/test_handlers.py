@@ -23,18 +23,18 @@ CALLS: dict[str, tuple[str, dict[str, Any], list[Any]]] = {
     "list_queries": ("list_queries", {"request": REQUEST}, ["store", RunRequest(**REQUEST)]),
     "verdict": (
         "judge",
-        {"request": REQUEST, "results": RESULTS, "judged": {"metrics": "a"}},
-        ["store", "athena", "glue", RunRequest(**REQUEST), RESULTS, {"metrics": "a"}],
+        {"request": REQUEST, "results": RESULTS, "judged": {"metrics": "a"}, "earlier_run": "r0"},
+        ["store", "athena", "glue", RunRequest(**REQUEST), RESULTS, {"metrics": "a"}, "r0"],
     ),
     "write_selection": (
         "write_selection",
-        {"request": REQUEST, "query_execution_id": "q-2"},
-        ["store", "athena", "glue", RunRequest(**REQUEST), "q-2"],
+        {"request": REQUEST, "query_execution_id": "q-2", "results": RESULTS},
+        ["store", "athena", "glue", RunRequest(**REQUEST), "q-2", RESULTS],
     ),
     "publish": (
         "publish",
-        {"request": REQUEST},
-        ["store", RunRequest(**REQUEST)],
+        {"request": REQUEST, "results": RESULTS},
+        ["store", "athena", RunRequest(**REQUEST), RESULTS],
     ),
 }
 
