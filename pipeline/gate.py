@@ -10,9 +10,10 @@ from typing import Any
 
 from pipeline import catalogue
 from pipeline.athena import fetch
+from pipeline.canaries import canaries_sql, outages
 from pipeline.checks import CheckResult, load_checks, result_from_error, result_from_row, verdict
 from pipeline.code_version import code_version
-from pipeline.errors import InputError
+from pipeline.errors import GateError, InputError
 from pipeline.events import RunRequest
 from pipeline.manifest import plan_of, tier_of
 from pipeline.parquet import from_rows, to_bytes
@@ -21,20 +22,48 @@ from pipeline.schema import CHECK_RESULTS
 from pipeline.store import Store, publish, publish_json
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the engine was asked of a run, by the state machine and not by storage.
+
+    checks, canaries: {"name", "query_execution_id"} or {"name", "error"} a query; earlier_run: the run that
+    `reruns` was told to compare with, or "".
+    """
+
+    checks: list[dict[str, Any]]
+    canaries: list[dict[str, Any]]
+    earlier_run: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A check's result, and the SHA-256 of the SQL that the engine answered so; None where it did not."""
+
+    result: CheckResult
+    sql_sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the engine says of a run, and of its canary."""
+
+    checks: list[Answer]
+    canaries: list[Answer]
+
+
 def judge(
-    store: Store, athena: Any, glue: Any, request: RunRequest, results: list[dict[str, Any]],
-    judged: dict[str, str], earlier_run: str,
-) -> dict[str, Any]:  # fmt: skip
+    store: Store, athena: Any, glue: Any, request: RunRequest, asked: Asked, judged: dict[str, str]
+) -> dict[str, Any]:
     """Read every check's answer, write `check_results` and verdict.json; the verdict.
 
-    `results` are {"name", "query_execution_id"} or {"name", "error"}: a query that failed is a FAIL.
-    judged: fingerprints of the tables from before the first query; earlier_run: as list_queries told it.
-    InputError for a run that other code planned.
+    A query that failed is a FAIL. judged: fingerprints of the tables from before the first query.
+    InputError for a run that other code planned; GateError, and no verdict, if a canary is not refused.
     """
     plan = plan_of(store, request)
     refuse_other_code(request, plan)
-    answers = answers_of(athena, request, plan, results, earlier_run)
-    return record(store, glue, request, answers, judged, earlier_run)
+    answers = answers_of(athena, request, plan, asked)
+    prove([answer.result for answer in answers.canaries])
+    return _record(store, glue, request, answers, judged, asked.earlier_run)
 
 
 def refuse_other_code(request: RunRequest, plan: dict[str, Any]) -> None:
@@ -46,35 +75,45 @@ def refuse_other_code(request: RunRequest, plan: dict[str, Any]) -> None:
         )
 
 
-def answers_of(
-    athena: Any, request: RunRequest, plan: dict[str, Any], results: list[dict[str, Any]], earlier_run: str
-) -> list[Answer]:
-    """What the engine says of the queries in `results`, in their order."""
-    critical = set(tier_of(request).critical)
-    sql = checks_sql(request, plan["expected_rows"], earlier_run)
-    return [answer_to(athena, item, item["name"] in critical, sql.get(item["name"], "")) for item in results]
+def answers_of(athena: Any, request: RunRequest, plan: dict[str, Any], asked: Asked) -> Answers:
+    """What the engine says of the queries, in their order."""
+    tier = tier_of(request)
+    checks = checks_sql(request, plan["expected_rows"], asked.earlier_run)
+    canaries = canaries_sql(request.layout, tier)
+
+    def read(item: dict[str, Any], sql: dict[str, str]) -> Answer:
+        return answer_to(athena, item, item["name"] in tier.critical, sql.get(item["name"], ""))
+
+    return Answers([read(i, checks) for i in asked.checks], [read(i, canaries) for i in asked.canaries])
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A check's result, and the SHA-256 of the SQL that the engine answered so; None where it did not."""
+def prove(canaries: list[CheckResult]) -> None:
+    """GateError unless every check has refused the canary, on the engine that judges the run."""
+    if blind := outages(canaries):
+        more = f"; and {len(blind) - 1} more" if len(blind) > 1 else ""
+        raise GateError(f"the gate cannot fail, so it says nothing of the run: {blind[0]}{more}")
 
-    result: CheckResult
-    sql_sha256: str | None = None
+
+def canary_records(answers: list[Answer]) -> list[dict[str, Any]]:
+    """What verdict.json keeps of the canaries' answers."""
+    kept = ("name", "status", "statistic", "bound", "n")
+    return [
+        {**{name: getattr(one.result, name) for name in kept}, "sql_sha256": one.sql_sha256}
+        for one in answers
+    ]
 
 
-def record(
-    store: Store, glue: Any, request: RunRequest, answers: list[Answer], judged: dict[str, str],
-    earlier_run: str = "",
-) -> dict[str, Any]:  # fmt: skip
+def _record(
+    store: Store, glue: Any, request: RunRequest, answers: Answers, judged: dict[str, str], earlier_run: str
+) -> dict[str, Any]:
     """Write the results of all checks and the verdict that follows; the verdict."""
-    checks = [answer.result for answer in answers]
+    checks = [answer.result for answer in answers.checks]
     answer = verdict(checks, tier_of(request).critical, (check.name for check in load_checks()))
     plan = plan_of(store, request)
     reasons = [*_too_small(checks, plan["n_bricks"]), *answer.reasons]
     rows = [
         {**asdict(one.result), "sql_sha256": one.sql_sha256, "code_version": plan["code_version"]}
-        for one in answers
+        for one in answers.checks
     ]
     partition = request.layout.partition(CHECK_RESULTS.name)
     publish(store, partition.part(0), to_bytes(from_rows(CHECK_RESULTS, rows)))
@@ -90,6 +129,7 @@ def record(
         "earlier_run": earlier_run,
         "judged": judged,
         "checks": [asdict(check) for check in checks],
+        "canaries": canary_records(answers.canaries),
     }
     publish_json(store, request.layout.verdict, stored)
     return stored

@@ -7,6 +7,7 @@ from typing import Any
 from pipeline import catalogue
 from pipeline.athena import fetch
 from pipeline.events import RunRequest
+from pipeline.gate import Asked
 from pipeline.parquet import from_rows, to_bytes
 from pipeline.schema import SELECTION_FUNCTION
 from pipeline.storage import RunLayout
@@ -22,13 +23,13 @@ def write_selection(
     glue: Any,
     request: RunRequest,
     query_execution_id: str,
-    results: list[dict[str, Any]],
+    asked: Asked,
 ) -> dict[str, Any]:
     """Write the query's result as the run's `selection_function`; {"cells": n}.
 
-    results: the checks' queries, by which the engine confirms the GO.
+    asked: the gate's queries, by which the engine confirms the GO.
     """
-    confirm(athena, request, confirmed_go(store, request.layout, AFTER_A_GO), results)
+    confirm(athena, request, confirmed_go(store, request.layout, AFTER_A_GO), asked)
     columns, rows = fetch(athena, query_execution_id)
     cells = write_cells(store, request.layout, columns, rows)
     catalogue.register(glue, store, [request.layout.partition(SELECTION_FUNCTION.name)])

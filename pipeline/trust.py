@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.canaries import canaries_sql, outages
 from pipeline.checks import CheckResult, load_checks, verdict
 from pipeline.code_version import code_version
 from pipeline.errors import InputError
 from pipeline.events import RunRequest
 from pipeline.fingerprints import changed, fingerprints
-from pipeline.gate import Answer, answers_of, refuse_other_code
+from pipeline.gate import Answer, Asked, answers_of, canary_records, refuse_other_code
 from pipeline.manifest import config_hash, tier_of
 from pipeline.parquet import read
 from pipeline.queries import checks_sql, sql_sha256
@@ -63,6 +64,7 @@ def standing(store: Store, layout: RunLayout, published: bool = False) -> Standi
     results = _answers(rows)
     questions = [_of_plan(stored, plan, layout), _of_results(stored, results, plan)]
     questions += [_of_tables(store, stored, layout), _of_sql(stored, rows, plan)]
+    questions.append(_of_canaries(stored, plan))
     if published or store.exists(layout.success):
         questions.append(_of_success(store, stored, layout))
     doubts += [doubt for question in questions for doubt in _answered(question)]
@@ -103,14 +105,16 @@ def confirmed_go(store: Store, layout: RunLayout, purpose: str, published: bool 
     return found
 
 
-def confirm(athena: Any, request: RunRequest, found: Standing, results: list[dict[str, Any]]) -> None:
-    """InputError unless the engine gave the stored results to the queries of this execution and this code.
-
-    results: {"name", "query_execution_id"} by check, from the state machine and not from storage.
-    """
-    plan, earlier = found.plan, found.verdict["earlier_run"]
-    refuse_other_code(request, plan)
-    theirs = {one.result.name: one for one in answers_of(athena, request, plan, results, earlier)}
+def confirm(athena: Any, request: RunRequest, found: Standing, asked: Asked) -> None:
+    """InputError unless the engine gave the stored results to the queries of this execution and this code."""
+    refuse_other_code(request, found.plan)
+    answers = answers_of(athena, request, found.plan, asked)
+    if canary_records(answers.canaries) != found.verdict["canaries"]:
+        raise InputError(
+            f"run {request.run_id}: verdict.json does not hold the engine's answers of the canaries; "
+            "run the gate again under another run id"
+        )
+    theirs = {one.result.name: one for one in answers.checks}
     for answer in found.results:
         name = answer.result.name
         if theirs.get(name) != answer:
@@ -181,6 +185,22 @@ def _of_sql(stored: dict[str, Any], rows: list[dict[str, Any]], plan: dict[str, 
         unanswered = row["status"] == "FAIL" and row["sql_sha256"] is None
         if not unanswered and row["sql_sha256"] != sql_sha256(asked.get(row["name"], "")):
             yield f"{row['name']} was not answered by the SQL that this code holds for this run"
+
+
+def _of_canaries(stored: dict[str, Any], plan: dict[str, Any]) -> Iterable[str]:
+    """Has every check shown, by the SQL that this code holds for this run, that it can refuse?"""
+    if not _same_code(plan):
+        return
+    request = RunRequest.from_event(plan["request"])
+    asked = canaries_sql(request.layout, tier_of(request))
+    told = stored["canaries"]
+    for one in told:
+        if one["sql_sha256"] != sql_sha256(asked.get(one["name"], "")):
+            yield f"the canary of {one['name']} was not asked by the SQL that this code holds for this run"
+    kept = ("name", "status", "statistic", "bound", "n")
+    yield from outages(
+        [CheckResult(critical=False, message="", **{name: one[name] for name in kept}) for one in told]
+    )
 
 
 def _same_code(plan: dict[str, Any]) -> bool:

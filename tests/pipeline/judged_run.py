@@ -10,11 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from pipeline.checks import ANSWER
+from pipeline.canaries import REFUSALS, canaries_sql
+from pipeline.checks import ANSWER, load_checks
 from pipeline.events import RunRequest
 from pipeline.fingerprints import fingerprints
-from pipeline.gate import judge
-from pipeline.manifest import plan_of, plan_run
+from pipeline.gate import Asked, judge
+from pipeline.manifest import plan_of, plan_run, tier_of
 from pipeline.publish import publish as publish_run
 from pipeline.queries import checks_sql
 from pipeline.store import FolderStore, publish
@@ -56,7 +57,7 @@ class Judged:
     request: RunRequest
     verdict: dict[str, Any]
     engine: Engine
-    asked: list[dict[str, Any]]
+    asked: Asked
 
     def publish(self, store: FolderStore) -> dict[str, Any]:
         return publish_run(store, self.engine, self.request, self.asked)
@@ -84,12 +85,20 @@ def judge_as(store: FolderStore, request: RunRequest, **statuses: str) -> Judged
     """The verdict on a planned run of which the engine says so; GO by default."""
     engine = Engine()
     sql = checks_sql(request, plan_of(store, request)["expected_rows"], "")
-    asked = [
+    checks = [
         {"name": name, "query_execution_id": engine.ask(sql[name], answer(statuses.get(name, "PASS"), name))}
         for name in sql
     ]
-    verdict = judge(store, engine, None, request, asked, fingerprints(store, request.layout), "")
+    asked = Asked(checks, refused(engine, request), "")
+    verdict = judge(store, engine, None, request, asked, fingerprints(store, request.layout))
     return Judged(request, verdict, engine, asked)
+
+
+def refused(engine: Engine, request: RunRequest, **statuses: str) -> list[dict[str, Any]]:
+    """The canaries' queries, each refused but for the statuses that are given."""
+    told = {name: REFUSALS.get(name, "FAIL") for name in (check.name for check in load_checks())} | statuses
+    sql = canaries_sql(request.layout, tier_of(request))
+    return [{"name": n, "query_execution_id": engine.ask(sql[n], answer(s, n))} for n, s in told.items()]
 
 
 def answer(status: str, name: str) -> list[str | None]:

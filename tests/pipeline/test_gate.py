@@ -6,16 +6,17 @@ import json
 
 import pytest
 
+from pipeline.canaries import canaries_sql
 from pipeline.code_version import CODE_VERSION, code_version
-from pipeline.errors import InputError
-from pipeline.gate import judge
-from pipeline.manifest import plan_of
+from pipeline.errors import GateError, InputError
+from pipeline.gate import Asked, judge
+from pipeline.manifest import plan_of, tier_of
 from pipeline.parquet import read
 from pipeline.queries import checks_sql, sql_sha256
 from pipeline.schema import CHECK_RESULTS, SELECTION_FUNCTION
 from pipeline.selection import write_cells
 from pipeline.store import get_json
-from tests.pipeline.judged_run import Engine, judge_as, planned_run
+from tests.pipeline.judged_run import Engine, answer, judge_as, planned_run, refused
 
 
 @pytest.fixture
@@ -25,6 +26,13 @@ def request_(store):
 
 def sql_of(store, request):
     return checks_sql(request, plan_of(store, request)["expected_rows"], "")
+
+
+def judge_checks(store, request, checks, engine=None, **canaries):
+    """The verdict on these checks; each canary refused, but for the statuses that are given."""
+    engine = engine or Engine()
+    asked = Asked(checks, refused(engine, request, **canaries), "")
+    return judge(store, engine, None, request, asked, {})
 
 
 def test_go_is_recorded_and_may_be_published(store, request_):
@@ -78,7 +86,7 @@ def test_a_query_that_failed_is_a_fail_with_the_engines_own_words(store, request
     cause = {"QueryExecution": {"Status": {"StateChangeReason": "line 1:8: Column 'mu' cannot be resolved"}}}
     caught = json.dumps({"Error": "States.TaskFailed", "Cause": json.dumps(cause)})
     failed = [{"name": name, "error": caught} for name in sql_of(store, request_)]
-    judged = judge(store, None, None, request_, failed, {}, "")
+    judged = judge_checks(store, request_, failed)
     assert judged["verdict"] == "NO-GO"
     assert {check["status"] for check in judged["checks"]} == {"FAIL"}
     assert "line 1:8: Column 'mu' cannot be resolved" in judged["checks"][0]["message"]
@@ -86,7 +94,7 @@ def test_a_query_that_failed_is_a_fail_with_the_engines_own_words(store, request
 
 @pytest.mark.parametrize("error", ["not JSON", "{}", json.dumps({"Error": "States.Timeout"}), "[]"])
 def test_an_error_of_another_shape_is_kept_as_it_is(store, request_, error):
-    judged = judge(store, None, None, request_, [{"name": "nulls", "error": error}], {}, "")
+    judged = judge_checks(store, request_, [{"name": "nulls", "error": error}])
     assert error in judged["checks"][0]["message"]
     assert judged["verdict"] == "NO-GO"
 
@@ -95,7 +103,7 @@ def answered(store, request, row, sql=None):
     """The verdict where the engine was asked `nulls` alone."""
     engine = Engine()
     query = engine.ask(sql or sql_of(store, request)["nulls"], row)
-    return judge(store, engine, None, request, [{"name": "nulls", "query_execution_id": query}], {}, "")
+    return judge_checks(store, request, [{"name": "nulls", "query_execution_id": query}], engine)
 
 
 def test_an_answer_becomes_the_check_it_names(store, request_):
@@ -132,5 +140,40 @@ def test_a_check_that_was_asked_other_sql_has_failed(store, request_, other):
 def test_a_run_of_other_code_is_not_judged(store, request_, monkeypatch):
     monkeypatch.setenv(CODE_VERSION, "f" * 64)
     with pytest.raises(InputError, match="run run-1: planned by code .* and this is ffffffff; judge it with"):
-        judge(store, None, None, request_, [], {}, "")
+        judge_checks(store, request_, [])
     assert not store.exists(request_.layout.verdict)
+
+
+@pytest.mark.parametrize("status", ["PASS", "WARN", "INCONCLUSIVE", "NOT_EXERCISED"])
+def test_a_canary_that_is_not_refused_is_an_outage_and_no_verdict(store, request_, status):
+    message = f"the gate cannot fail, so it says nothing of the run: nulls says {status} "
+    with pytest.raises(GateError, match=message):
+        judge_checks(store, request_, [], nulls=status)
+    assert not store.exists(request_.layout.verdict)
+    assert not list(store.list(f"{request_.layout.prefix}check_results/"))
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ({"name": "nulls", "error": "TABLE_NOT_FOUND: metrics"}, "did not answer: TABLE_NOT_FOUND: metrics"),
+        (
+            {"name": "nulls", "row": ["FAIL", "0.0", "0.0", "0", "0 of 0 rows"]},
+            r"nulls says FAIL \(0 of 0 rows",
+        ),
+        (
+            {"name": "nulls", "row": answer("FAIL", "nulls"), "sql": "SELECT 1"},
+            "asked other SQL than the check",
+        ),
+        (None, "nulls says nothing of a canary"),
+    ],
+)
+def test_a_canary_that_broke_or_is_missing_is_an_outage(store, request_, item, message):
+    """A query that failed, a table without rows, an answer to another question, no question at all."""
+    engine = Engine()
+    canaries = [one for one in refused(engine, request_) if one["name"] != "nulls"]
+    if item and "row" in item:
+        sql = item.get("sql") or canaries_sql(request_.layout, tier_of(request_))["nulls"]
+        item = {"name": "nulls", "query_execution_id": engine.ask(sql, item["row"])}
+    with pytest.raises(GateError, match=message):
+        judge(store, engine, None, request_, Asked([], canaries + [item] * bool(item), ""), {})

@@ -32,13 +32,14 @@ def sql_of_checks() -> dict[str, str]:
 
 
 def travelling() -> dict[str, Any]:
-    """What every state of the gate carries besides the checks: plan, counts, 4d's query."""
+    """What every state of the gate carries besides the checks: plan, counts, canaries, 4d's query."""
     settings = json.dumps(TIER.settings())
     request = RunRequest(LAYOUT.tier, LAYOUT.run_id, "h" * 80, "s3://" + "s" * 500, settings=settings)
     plan = dict.fromkeys(PASSED_ON, "0" * 64) | {"request": request.to_event()}
     counts = {"judged": dict.fromkeys("abcdef", "0" * 64), "quarantined": dict.fromkeys(range(20), 10**8)}
     selection = {"earlier_run": LAYOUT.run_id, "selection_function": selection_function_sql(LAYOUT)}
-    return {"plan": plan, "reconcile": counts, "queries": selection}
+    canaries = [{"name": check.name, "query_execution_id": ID} for check in load_checks()]
+    return {"plan": plan, "reconcile": counts, "canaries": {"checks": canaries}, "queries": selection}
 
 
 def with_checks(checks: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
@@ -56,6 +57,7 @@ def judged(results: list[dict[str, Any]]) -> dict[str, Any]:
     check = {"status": "INCONCLUSIVE", "critical": False, "statistic": 0.1, "bound": 0.1, "n": 10**8}
     checks = [{"name": item["name"], "message": SENTENCE, **check} for item in results]
     verdict = {**travelling()["reconcile"], "checks": checks, "reasons": [SENTENCE] * len(checks)}
+    verdict["canaries"] = [{"sql_sha256": "0" * 64, "name": item["name"], **check} for item in results]
     return with_checks(results, verdict=verdict, selection_query={"query_execution_id": ID})
 
 

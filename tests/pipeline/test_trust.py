@@ -208,6 +208,10 @@ HAND_MADE: dict[str, tuple[dict[str, Any], str]] = {
         {"name": lambda row: "nulls" if row["name"] == "schema" else row["name"]},
         "schema: critical, but it gave no answer",
     ),
+    "another check missing": (
+        {"name": lambda row: "nulls" if row["name"] == "reruns" else row["name"]},
+        "its results say NO-GO: reruns: gave no answer",
+    ),
 }
 
 
@@ -244,9 +248,37 @@ def test_results_that_hold_together_are_not_the_engines(store: FolderStore) -> N
 
 def test_a_check_that_this_execution_did_not_ask_is_named(store: FolderStore) -> None:
     run = judged_run(store)
-    asked = [item for item in run.asked if item["name"] != "nulls"]
+    asked = replace(run.asked, checks=[one for one in run.asked.checks if one["name"] != "nulls"])
     with pytest.raises(InputError, match=r"not hold the engine's answer of nulls \(none\)"):
         replace(run, asked=asked).publish(store)
+
+
+CANARIES: dict[str, tuple[dict[str, Any] | None, str]] = {
+    "that passed": ({"status": "PASS"}, "nulls says PASS .* of a canary that it must refuse"),
+    "without rows": ({"n": 0}, "nulls says FAIL .* of a canary that it must refuse"),
+    "of another run": (
+        {"sql_sha256": "0" * 64},
+        "the canary of nulls was not asked by the SQL that this code",
+    ),
+    "left out": (None, "nulls says nothing of a canary that it must refuse"),
+}
+
+
+@pytest.mark.parametrize("name", CANARIES)
+def test_a_go_without_a_canary_that_was_refused_does_not_hold(store: FolderStore, name: str) -> None:
+    run, (changes, message) = judged_run(store), CANARIES[name]
+    told = [one for one in run.verdict["canaries"] if one["name"] != "nulls"]
+    told += [{**one, **changes} for one in run.verdict["canaries"] if one["name"] == "nulls" and changes]
+    edit(store, run.request.layout.verdict, canaries=told)
+    refused_by_all(store, run, message)
+
+
+def test_canaries_that_hold_together_are_not_the_engines(store: FolderStore) -> None:
+    run = judged_run(store)
+    told = [{**one, "statistic": 7.0} for one in run.verdict["canaries"]]
+    edit(store, run.request.layout.verdict, canaries=told)
+    with pytest.raises(InputError, match="does not hold the engine's answers of the canaries; run the gate"):
+        run.publish(store)
 
 
 def test_a_run_of_other_code_is_not_published(store: FolderStore, monkeypatch: pytest.MonkeyPatch) -> None:
