@@ -25,6 +25,7 @@ from cli.runs import open_review, runs
 from cli.sky import sky
 from cli.validate import report, select, validate
 from local_cloud.errors import CloudRunningError, DeployError, SynthesisError
+from pipeline.errors import GateError
 from survey.errors import TransientError
 
 
@@ -83,8 +84,8 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"darkhalo: {error}", file=sys.stderr)
         code = exits.BAD_INPUT
     except (
-        exits.ExecutionFailedError, exits.BusyError, CloudRunningError, DeployError, SynthesisError,
-        TransientError,
+        exits.ExecutionFailedError, exits.BusyError, CloudRunningError, DeployError, GateError,
+        SynthesisError, TransientError,
     ) as error:  # fmt: skip
         print(f"darkhalo: {error}", file=sys.stderr)
         code = exits.FAILED

@@ -15,19 +15,21 @@ from cli import exits, foreign, output
 from cli import workspace as workspaces
 from cli.workspace import Workspace
 from pipeline import checks
+from pipeline.canaries import canaries_sql, write_canary
 from pipeline.errors import InputError
 from pipeline.events import RunRequest
+from pipeline.gate import prove
 from pipeline.manifest import tier_of
 from pipeline.promises import promises
 from pipeline.schema import CLOSURE, MANIFEST, METRICS, STAMPS
-from pipeline.selection import write_cells
-from pipeline.storage import RunLayout
+from pipeline.selection import AFTER_A_GO, write_cells
+from pipeline.storage import CANARY, RunLayout
 from pipeline.store import FolderStore, get_json
-from pipeline.tier import load_tier
+from pipeline.tier import Tier, load_tier
 from pipeline.trust import confirmed_go, run_folder
 
 UNNAMED = "unnamed"
-_OWN_PAGE = "\0"  # --report without a file
+_OWN_PAGE = "RUN/review.html"  # --report without a file
 
 if TYPE_CHECKING:
     from local_cloud.athena_engine import Engine
@@ -52,11 +54,13 @@ def validate(run: str, tier: str | None, page: str | None, workspace: Path, as_j
     or metrics/ alone, as another pipeline may have left it (docs/gate.md).
 
     The closure sample is rendered anew from its stamps; a closure/ in the folder is not read. Nothing is
-    written but the page that is asked for. Exit code 0 is GO, 3 is NO-GO, 2 bad input.
+    written but the page that is asked for. Exit code 0 is GO, 3 is NO-GO, 2 bad input, 1 a gate that
+    cannot fail: first each check has to refuse rows with a defect.
     """
     from report import write_review
 
     folder = Workspace(workspace).run_dir(run)
+    _prove_gate(_settings(folder, tier))
     judged = judge_folder(folder, tier)
     if page is not None:
         written = write_review(folder, None if page == _OWN_PAGE else Path(page), judged)
@@ -79,11 +83,7 @@ def judge_folder(folder: Path, tier: str | None, anew: bool = True) -> dict[str,
     if foreign.is_foreign(folder):
         return _judge_foreign(folder, tier or "debug")
     plan = _plan_in(folder)
-    request = plan.get("request", {})
-    if tier is None and "settings" in request:
-        settings = tier_of(RunRequest.from_event(request))
-    else:
-        settings = load_tier(tier or request.get("tier", "debug"))
+    request, settings = plan.get("request", {}), _settings(folder, tier)
     # A folder without tier=/run_id= in its paths is one run: its rows are given the plan's names.
     given = {"tier": settings.name, "run_id": request.get("run_id", UNNAMED)}
     catalogue = FolderCatalogue(folder, constants=given)
@@ -103,6 +103,25 @@ def judge_folder(folder: Path, tier: str | None, anew: bool = True) -> dict[str,
             for check in checks.load_checks()
         ]
     return _answer(folder, layout, rows, results, settings.critical)
+
+
+def _settings(folder: Path, tier: str | None) -> Tier:
+    """The tier whose checks apply: the one that is asked for, or the plan's."""
+    request = {} if foreign.is_foreign(folder) else _plan_in(folder).get("request", {})
+    if tier is None and "settings" in request:
+        return tier_of(RunRequest.from_event(request))
+    return load_tier(tier or request.get("tier", "debug"))
+
+
+def _prove_gate(settings: Tier) -> None:
+    """GateError unless every check refuses the canary, on this machine's engine."""
+    from local_cloud.athena_engine import Engine, FolderCatalogue
+
+    layout = RunLayout(settings.name, UNNAMED)
+    with tempfile.TemporaryDirectory() as place:
+        write_canary(FolderStore(Path(place)), layout)
+        engine = Engine(FolderCatalogue(Path(place) / layout.prefix / CANARY))
+        prove([_ask(engine, name, sql, False) for name, sql in canaries_sql(layout, settings).items()])
 
 
 def _plan_in(folder: Path) -> dict[str, Any]:
@@ -182,7 +201,7 @@ def select(run: str, workspace: Path, as_json: bool) -> int:
 
     folder = Workspace(workspace).run_dir(run)
     store, layout = run_folder(folder)
-    confirmed_go(store, layout, "4d runs after a GO only", published=True)
+    confirmed_go(store, layout, AFTER_A_GO, published=True)
     result = Engine(FolderCatalogue(folder)).execute(checks.selection_function_sql(layout))
     cells = write_cells(store, layout, [name for name, _ in result.columns], result.rows)
     where = str(folder / "selection_function")
@@ -239,11 +258,15 @@ def _check(
     engine: Engine, check: checks.Check, layout: RunLayout, expected: int, critical: tuple[str, ...],
     promised: dict[str, str], columns: frozenset[str] | None = None,
 ) -> checks.CheckResult:  # fmt: skip
+    sql = checks.render(check, layout, expected, promised, columns)
+    return _ask(engine, check.name, sql, check.name in critical)
+
+
+def _ask(engine: Engine, name: str, sql: str, critical: bool) -> checks.CheckResult:
     from local_cloud.athena_engine import QueryError
 
     try:
-        result = engine.execute(checks.render(check, layout, expected, promised, columns))
+        result = engine.execute(sql)
     except QueryError as error:
-        return checks.result_from_error(check.name, str(error), check.name in critical)
-    names = [name for name, _ in result.columns]
-    return checks.result_from_row(check.name, names, result.rows, check.name in critical)
+        return checks.result_from_error(name, str(error), critical)
+    return checks.result_from_row(name, [column for column, _ in result.columns], result.rows, critical)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from string import Template
 from typing import Any
@@ -168,6 +169,7 @@ def _of_run(layout: RunLayout) -> dict[str, str]:
     }
 
 
+@cache
 def _of_schema(present: frozenset[str] | None) -> dict[str, str]:
     columns = [column for column in METRICS.columns if present is None or column.name in present]
     nulls = [(column.name, condition) for column in columns if (condition := null_breach(column))]
@@ -182,7 +184,7 @@ def _of_schema(present: frozenset[str] | None) -> dict[str, str]:
         if present is None or {"bad_pixel_frac", name.split()[-1]} <= present
     ]  # fmt: skip
     return {
-        "schema_columns": ",\n    ".join(_schema_values((MANIFEST, METRICS, STAMPS, CLOSURE))),
+        "schema_columns": schema_columns(),
         **_counters("nulls", nulls),
         **_counters("ranges", ranges + in_controls + masks),
         "disagreement": "\n      OR ".join(
@@ -229,6 +231,11 @@ def _of_closure() -> dict[str, str]:
 def _of_noise() -> dict[str, str]:
     """By band, what psfdepth x psfsize^2 is multiplied with to give the gain of the added light's noise."""
     return {f"gain_of_depth_{band}": sql_double(value) for band, value in night_sky.GAIN_OF_DEPTH.items()}
+
+
+def schema_columns(*more: Table) -> str:
+    """The columns that the judged tables must have, as rows of SQL's VALUES; those of `more`, too."""
+    return ",\n    ".join(_schema_values((MANIFEST, METRICS, STAMPS, CLOSURE, *more)))
 
 
 def _schema_values(tables: Iterable[Table]) -> list[str]:

@@ -30,7 +30,7 @@ ATHENA_TB = 5.0
 LOG_GB = 0.50
 ENDPOINT_HOUR = 0.01  # one interface endpoint in one zone: three of them in two zones
 # The gate: number of queries, and the bytes they read together over those of metrics and manifest, measured
-# on a million rows (benchmarks/README.md). Athena bills 10 MB a query at least.
+# on a million rows (benchmarks/README.md). Athena bills 10 MB a query at least, and so much for each canary.
 CHECKS, CHECKS_READ, LEAST_SCAN = 28, 0.95, 10e6
 _TRANSITIONS_A_CHILD, _FILES_A_BRICK, _LOG_BYTES_A_TASK = 3, 10, 50_000
 
@@ -91,7 +91,7 @@ def _dollars(task_hours: float, hours: float, n: int, bricks: int, size: dict[st
         "fargate": task_hours * rate * mean_price,
         "step functions": (2 * n * _TRANSITIONS_A_CHILD + 40) * TRANSITION,
         "s3 requests": gets * S3_GET + puts * S3_PUT,
-        "athena": max(scanned, CHECKS * LEAST_SCAN) / 1e12 * ATHENA_TB,
+        "athena": (max(scanned, CHECKS * LEAST_SCAN) + CHECKS * LEAST_SCAN) / 1e12 * ATHENA_TB,
         "logs": 2 * n * _LOG_BYTES_A_TASK / 1e9 * LOG_GB,
         "endpoints": 6 * ENDPOINT_HOUR * math.ceil(hours),
     }

@@ -1,4 +1,4 @@
-"""Two families of errors: input that a person must mend (final) and trouble that may pass (retry)."""
+"""Families of errors: input that a person must mend (final), trouble that may pass (retry), a blind gate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ class InputError(Exception):
 
 class StorageConflictError(Exception):
     """A key already holds other content: two runs share an id, or a result changed on a rerun."""
+
+
+class GateError(Exception):
+    """The gate itself is broken: what it says of the run means nothing. No verdict follows, GO or NO-GO."""
 
 
 class TransientError(Exception):

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from pipeline import catalogue
+from pipeline.canaries import write_canary
 from pipeline.errors import InputError
 from pipeline.events import INJECT_PHASE, ChunkRecord, RunRequest
 from pipeline.fingerprints import fingerprints, part_hashes
@@ -18,6 +19,7 @@ from pipeline.store import Store, get_json
 def reconcile(store: Store, glue: Any, request: RunRequest) -> dict[str, Any]:
     """Compare chunks, receipts and parts; register the partitions; counts, and fingerprints of the tables.
 
+    The rows that the gate must refuse (pipeline.canaries) are written and registered beside the run's own.
     Row counts are those of the receipts; the bytes of every part are compared with them by SHA-256, and the
     checks count the rows themselves. Raises InputError if a chunk has no receipt, if its rows are not the
     planned ones, or if a part is missing, stray, empty or of other bytes: an incomplete run stays invisible.
@@ -35,7 +37,7 @@ def reconcile(store: Store, glue: Any, request: RunRequest) -> dict[str, Any]:
     rows = sum(receipt["rows"] for receipt in receipts.values())
     if rows != plan["expected_rows"]:
         raise InputError(f"run {request.run_id}: {rows} rows written, {plan['expected_rows']} planned")
-    catalogue.register(glue, store, [*partitions, closure])
+    catalogue.register(glue, store, [*partitions, closure, *write_canary(store, request.layout)])
     quarantined: Counter[str] = Counter()
     for receipt in receipts.values():
         quarantined.update(receipt["quarantined"])

@@ -255,6 +255,13 @@ CHECK_RESULTS = Table(
         Column("bound", "double", "what it is held against", nullable=True),
         Column("n", "bigint", "the units behind the statistic", nullable=True, low=0),
         Column("message", "string", "the finding in a sentence"),
+        Column(
+            "sql_sha256",
+            "string",
+            "SHA-256 of the SQL that the engine answered, hexadecimal; NULL where it did not",
+            nullable=True,
+        ),
+        Column("code_version", "string", "hash of the sources that made and judged the run"),
     ),
 )
 

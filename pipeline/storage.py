@@ -7,6 +7,7 @@ cache/coadd-psf/059/0591m305/<host_id>.fits a user's PSF images, read where psf.
 runs/<run_id>/plan.json                     what was asked: tier, hosts, sky, counts
 runs/<run_id>/chunks.json                   the array that the distributed Map reads
 runs/<run_id>/<table>/tier=/run_id=/region_split=/part-NNNNN.parquet
+runs/<run_id>/canary/<table>/tier=canary/run_id=/region_split=/part-NNNNN.parquet  the gate must refuse these
 runs/<run_id>/receipts/<phase>/<chunk_id>.json
 runs/<run_id>/verdict.json                  (the report puts review.html beside it)
 runs/<run_id>/_SUCCESS.json                 last: downstream reads only runs that have it
@@ -25,10 +26,11 @@ from pipeline.schema import BY_NAME
 RUN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,30}")
 _PART = re.compile(
-    r"runs/(?P<run>[a-z0-9-]+)/(?P<table>[a-z_]+)"
+    r"runs/(?P<run>[a-z0-9-]+)/(?P<canary>canary/)?(?P<table>[a-z_]+)"
     r"/tier=(?P<tier>[a-z0-9_]+)/run_id=(?P<run_id>[a-z0-9-]+)/region_split=(?P<split>[a-z]+)"
     r"/part-(?P<part>\d{5})\.parquet"
 )
+CANARY = "canary"  # in place of a tier's name: rows that are no tier's
 NO_SPLIT = "all"  # the partition of tables that are not split by sky region
 
 
@@ -62,8 +64,9 @@ class Partition:
 
     @property
     def prefix(self) -> str:
+        below = f"{CANARY}/" if self.tier == CANARY else ""
         return (
-            f"runs/{self.run_id}/{self.table}"
+            f"runs/{self.run_id}/{below}{self.table}"
             f"/tier={self.tier}/run_id={self.run_id}/region_split={self.region_split}/"
         )
 
@@ -84,6 +87,8 @@ def parse_part(key: str) -> Part:
     """The inverse of Partition.part; ValueError for any other key."""
     match = _PART.fullmatch(key)
     if not match or match["run"] != match["run_id"] or match["table"] not in BY_NAME:
+        raise ValueError(f"not a part of a table: {key}")
+    if bool(match["canary"]) != (match["tier"] == CANARY):
         raise ValueError(f"not a part of a table: {key}")
     partition = Partition(match["table"], match["tier"], match["run_id"], match["split"])
     return Part(partition, int(match["part"]))

@@ -37,7 +37,7 @@ from pipeline.settings import (
     whole,
     within,
 )
-from pipeline.storage import check_tier_name
+from pipeline.storage import CANARY, check_tier_name
 
 MIN_PIXELS = 32  # a smaller stamp cannot hold the survey's wider PSFs
 
@@ -74,6 +74,8 @@ class Tier:
     def __post_init__(self) -> None:
         check_tier_name(self.name)
         check_tier_name(self.grid_name)
+        if self.name == CANARY:
+            raise InputError(f"tier name {CANARY!r}: is that of the gate's own rows; give another name")
         whole("rows", self.rows, 1, 10**9)
         whole("n_bricks", self.n_bricks, 1, 10**6)
         whole("n_pix", self.n_pix, MIN_PIXELS, 400)

@@ -89,7 +89,7 @@ def verdict_in(record: dict[str, Any], path: Path) -> Verdict:
     for key in ("reasons", "checks"):
         if not isinstance(record.get(key), list):
             raise InputError(f"{path}: {key} is missing or not a list; {MEND}")
-    known = {"verdict", "run_id", "tier", "reasons", "checks", "rows", "judged"}
+    known = {"verdict", "run_id", "tier", "reasons", "checks", "rows", "judged", "canaries"}
     return Verdict(
         verdict=record["verdict"],
         run_id=str(record.get("run_id") or path.resolve().parent.name),

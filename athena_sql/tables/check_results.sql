@@ -8,7 +8,9 @@ CREATE EXTERNAL TABLE darkhalo.check_results (
   `statistic` double COMMENT 'what was measured',
   `bound` double COMMENT 'what it is held against',
   `n` bigint COMMENT 'the units behind the statistic',
-  `message` string COMMENT 'the finding in a sentence'
+  `message` string COMMENT 'the finding in a sentence',
+  `sql_sha256` string COMMENT 'SHA-256 of the SQL that the engine answered, hexadecimal; NULL where it did not',
+  `code_version` string COMMENT 'hash of the sources that made and judged the run'
 )
 PARTITIONED BY (tier string, run_id string, region_split string)
 STORED AS PARQUET

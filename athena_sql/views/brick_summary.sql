@@ -13,4 +13,5 @@ SELECT
   avg(bad_pixel_frac) AS mean_bad_pixel_frac,
   avg(arc_snr) AS mean_arc_snr
 FROM darkhalo.metrics
+WHERE tier <> 'canary'
 GROUP BY tier, run_id, brickname

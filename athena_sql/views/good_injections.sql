@@ -20,4 +20,4 @@ SELECT
   22.5e0 - 2.5e0 * log10(total_injected_flux) AS arc_mag_r,
   bad_pixel_frac <= 0.2e0 AND wise_brightmask_frac <= 0.2e0 AS is_clean
 FROM darkhalo.metrics
-WHERE NOT is_control AND cutout_ok AND metrics_ok AND total_injected_flux > 0e0
+WHERE tier <> 'canary' AND NOT is_control AND cutout_ok AND metrics_ok AND total_injected_flux > 0e0

@@ -89,7 +89,8 @@ class Functions(Construct):
             "Publish",
             "_SUCCESS.json, last",
             [
-                *own,
+                *results,
+                may.list_keys(bucket, RUNS),
                 may.write_objects(bucket, f"{RUNS}*/_SUCCESS.json", f"{GO}*"),
                 may.read_objects(bucket, GO),
             ],

@@ -1,4 +1,4 @@
-"""The state machine: plan, cache, inject, closure, reconcile, checks, verdict, gate, selection function.
+"""The state machine: plan, cache, inject, closure, reconcile, canaries, checks, verdict, gate, 4d.
 
 A plan too large for a Lambda is made by a task (Plan, PlanSize, PlanTask, ReadPlan).
 
@@ -25,6 +25,13 @@ from infra.constructs.task import Task
 from infra.settings import Settings
 
 REQUEST = {"request.$": "$.plan.request"}
+ASKED = {
+    "asked": {
+        "checks.$": "$.queries.checks",
+        "canaries.$": "$.canaries.checks",
+        "earlier_run.$": "$.queries.earlier_run",
+    }
+}
 
 
 class Machine(Construct):
@@ -55,11 +62,13 @@ class Machine(Construct):
                                 settings.tasks.inject_timeout_minutes))
             .next(fargate.closure(settings.tasks.closure_timeout_minutes))
             .next(invoke(self, "Reconcile", functions.reconcile, REQUEST, "$.reconcile", minutes))
+            .next(invoke(self, "ListCanaries", functions.list_queries, {**REQUEST, "canaries": True},
+                         "$.canaries", short))
+            .next(Checks(self, "Canary", "Canaries", "$.canaries.checks", settings.athena).state)
             .next(invoke(self, "ListQueries", functions.list_queries, REQUEST, "$.queries", short))
-            .next(Checks(self, settings.athena).state)
+            .next(Checks(self, "Check", "Checks", "$.queries.checks", settings.athena).state)
             .next(invoke(self, "Verdict", functions.verdict,
-                         {**REQUEST, "results.$": "$.results", "judged.$": "$.reconcile.judged"},
-                         "$.verdict", short))
+                         {**REQUEST, **ASKED, "judged.$": "$.reconcile.judged"}, "$.verdict", short))
             .next(self._gate())
         )  # fmt: skip
         self.machine = sfn.StateMachine(
@@ -90,12 +99,13 @@ class Machine(Construct):
 
     def _publish(self) -> sfn.IChainable:
         functions, minutes = self._functions, self._settings.functions.short_timeout_minutes
-        selected = {**REQUEST, "query_execution_id.$": "$.selection_query.query_execution_id"}
+        judged = {**REQUEST, **ASKED}
+        selected = {**judged, "query_execution_id.$": "$.selection_query.query_execution_id"}
         return (
             query(self, "SelectionFunction", "$.queries.selection_function", self._settings.athena,
                   "$.selection_query")
             .next(invoke(self, "WriteSelection", functions.write_selection, selected, "$.selection", minutes))
-            .next(invoke(self, "Publish", functions.publish, REQUEST, "$.published", minutes))
+            .next(invoke(self, "Publish", functions.publish, judged, "$.published", minutes))
             .next(sfn.Pass(self, "Summary", parameters=_outcome(
                 {"status": "PUBLISHED", "verdict": "GO", "selection.$": "$.selection",
                  "published.$": "$.published"})))

@@ -6,6 +6,8 @@ States.Format. Every Task has a timeout and says which of its errors may pass.
 
 from __future__ import annotations
 
+from typing import Any
+
 import aws_cdk as cdk
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_lambda as lambda_
@@ -41,7 +43,7 @@ def invoke(
     scope: Construct,
     id: str,
     function: lambda_.IFunction,
-    payload: dict[str, str] | None,
+    payload: dict[str, Any] | None,
     result_path: str,
     minutes: int,
 ) -> tasks.LambdaInvoke:
@@ -90,27 +92,30 @@ def query(
 
 
 class Checks:
-    """RunChecks: each query of $.queries.checks; one that errors is a result like the others."""
+    """`Run<Names>`: each query of the array at `path`; one that errors is a result like the others.
 
-    def __init__(self, scope: Construct, settings: Athena) -> None:
+    A query's result takes the place of its SQL: no state carries both (262,144 bytes).
+    """
+
+    def __init__(self, scope: Construct, one: str, many: str, path: str, settings: Athena) -> None:
         name = {"name.$": "$.name"}
-        run = query(scope, "RunCheck", "$.sql", settings, "$.query")
+        run = query(scope, f"Run{one}", "$.sql", settings, "$.query")
         ran = sfn.Pass(
             scope,
-            "CheckRan",
+            f"{one}Ran",
             parameters={**name, "query_execution_id.$": "$.query.query_execution_id"},
         )
         # The error as one string: its Cause may be absent, as in a timeout.
         broke = sfn.Pass(
-            scope, "CheckErrored", parameters={**name, "error.$": "States.JsonToString($.error)"}
+            scope, f"{one}Errored", parameters={**name, "error.$": "States.JsonToString($.error)"}
         )
         run.add_catch(broke, errors=["States.ALL"], result_path="$.error")
         self.state = sfn.Map(
             scope,
-            "RunChecks",
-            items_path="$.queries.checks",
+            f"Run{many}",
+            items_path=path,
             max_concurrency=settings.check_concurrency,
-            result_path="$.results",
+            result_path=path,
         ).item_processor(run.next(ran))
 
 

@@ -1,4 +1,4 @@
-"""The SQL of a run: the gate's checks and the selection function."""
+"""The SQL of a run: the gate's checks and the selection function, or the gate's canaries."""
 
 from __future__ import annotations
 
@@ -11,5 +11,6 @@ from pipeline.store import S3Store
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """{request} -> {checks: [{name, sql}], selection_function: sql}."""
-    return list_queries(S3Store(os.environ[DATA_BUCKET]), RunRequest.from_event(event["request"]))
+    """{request, canaries?} -> {checks: [{name, sql}], earlier_run, selection_function: sql}."""
+    request = RunRequest.from_event(event["request"])
+    return list_queries(S3Store(os.environ[DATA_BUCKET]), request, event.get("canaries", False))

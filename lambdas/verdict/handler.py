@@ -8,12 +8,12 @@ from typing import Any
 import boto3
 
 from pipeline.events import DATA_BUCKET, RunRequest
-from pipeline.gate import judge
+from pipeline.gate import Asked, judge
 from pipeline.store import S3Store
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """{request, judged, results: [{name, query_execution_id} | {name, error}]} -> {verdict, ...}."""
+    """{request, judged, asked: {checks, canaries, earlier_run}} -> {verdict, ...}."""
     request = RunRequest.from_event(event["request"])
     store, athena, glue = S3Store(os.environ[DATA_BUCKET]), boto3.client("athena"), boto3.client("glue")
-    return judge(store, athena, glue, request, event["results"], event["judged"])
+    return judge(store, athena, glue, request, Asked(**event["asked"]), event["judged"])

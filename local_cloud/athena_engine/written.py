@@ -45,7 +45,7 @@ def _span(node: exp.Expr, sql: str, spans: dict[int, tuple[int, int]]) -> tuple[
         return start, _closed(sql, start, spans[id(node.this)][1] if id(node.this) in spans else end, "[")
     if isinstance(node, exp.Binary | exp.Column):
         return (start, _closed(sql, start, end)) if len(known) == len(inside) else None
-    call = _CALL.search(sql, 0, start) if isinstance(node, exp.Func) else None
+    call = _CALL.search(sql, max(0, start - _LONGEST), start) if isinstance(node, exp.Func) else None
     return (call.start(), _closed(sql, call.start(), end)) if call else None
 
 

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cli.main import main
 from cli.validate import judge_folder
-from pipeline import checks
+from pipeline import canaries, checks
 from pipeline.errors import InputError
+from pipeline.sick_rows import healthy
 from tests.athena_sql.synthetic import make_run, write_run
 
 ASKED = ("schema", "closure", "nulls", "leakage", "success_rate")
@@ -91,3 +93,19 @@ def test_a_broken_plan_is_bad_input(tmp_path: Path, tables: dict[str, pa.Table],
     with pytest.raises(InputError) as caught:
         judge_folder(tmp_path, None)
     assert "\n" not in str(caught.value)
+
+
+def test_a_gate_that_cannot_fail_is_an_outage_and_no_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its canary is healthy, so `nulls` passes it: one line, exit code 1, nothing said of the folder."""
+    monkeypatch.setattr(canaries, "sick", healthy)
+    nulls = [check for check in checks.load_checks() if check.name == "nulls"]
+    monkeypatch.setattr(canaries, "load_checks", lambda: nulls)
+    with pytest.raises(SystemExit) as ended:
+        main(["validate", str(tmp_path)])
+    out, err = capsys.readouterr()
+    assert (ended.value.code, out, err.count("\n")) == (1, "", 1)
+    assert err.startswith(
+        "darkhalo: the gate cannot fail, so it says nothing of the run: nulls says PASS (0 of"
+    )

@@ -143,11 +143,14 @@ def actions_of(template: dict[str, Any], role: str) -> set[str]:
     }
 
 
-@pytest.mark.parametrize(
-    "role", ["TaskRole", "FunctionsPlanRole", "FunctionsListQueriesRole", "FunctionsPublishRole"]
-)
+@pytest.mark.parametrize("role", ["TaskRole", "FunctionsPlanRole", "FunctionsListQueriesRole"])
 def test_these_roles_touch_s3_and_their_logs_only(template: dict[str, Any], role: str) -> None:
     assert {action.split(":")[0] for action in actions_of(template, role)} <= {"s3", "logs"}
+
+
+def test_publish_asks_athena_for_answers_and_runs_nothing(template: dict[str, Any]) -> None:
+    athena = {a for a in actions_of(template, "FunctionsPublishRole") if a.startswith("athena:")}
+    assert athena == {"athena:GetQueryExecution", "athena:GetQueryResults"}
 
 
 def test_nobody_deletes_anything(template: dict[str, Any]) -> None:

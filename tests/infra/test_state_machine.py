@@ -74,6 +74,8 @@ def test_order(definition: dict[str, Any]) -> None:
         "InjectBricks",
         "Closure",
         "Reconcile",
+        "ListCanaries",
+        "RunCanaries",
         "ListQueries",
         "RunChecks",
         "Verdict",
@@ -122,7 +124,11 @@ def test_both_ends_succeed_and_say_what_they_mean(states: dict[str, Any]) -> Non
 
 def test_no_state_hides_a_failure(states: dict[str, Any]) -> None:
     """Only a check's query may fail and be recorded; a task that fails is tried again or ends in Fail."""
-    assert {name for name, state in states.items() if "Catch" in state} == {"RunCheck", *FIRST_TRIES}
+    assert {name for name, state in states.items() if "Catch" in state} == {
+        "RunCheck",
+        "RunCanary",
+        *FIRST_TRIES,
+    }
     failing = {name for name, state in states.items() if state["Type"] == "Fail"}
     assert failing == {f"{name}BadInput" for name in FIRST_TRIES}
 
@@ -181,14 +187,30 @@ def test_throttling_is_retried_longer_than_failure(states: dict[str, Any]) -> No
     assert failed["MaxAttempts"] == 1  # the state itself is the first of the two
 
 
-def test_a_check_that_errors_is_recorded(states: dict[str, Any]) -> None:
-    run = states["RunCheck"]
+def test_a_result_takes_the_place_of_its_sql(states: dict[str, Any]) -> None:
+    """Both at once would fill a state: tests/pipeline/test_queries.py counts on it."""
+    checks, canaries = states["RunChecks"], states["RunCanaries"]
+    assert checks["ItemsPath"] == checks["ResultPath"] == "$.queries.checks"
+    assert canaries["ItemsPath"] == canaries["ResultPath"] == "$.canaries.checks"
+    for name in ("Verdict", "WriteSelection", "Publish"):
+        assert states[name]["Parameters"]["asked"] == {
+            "checks.$": "$.queries.checks",
+            "canaries.$": "$.canaries.checks",
+            "earlier_run.$": "$.queries.earlier_run",
+        }
+    assert states["ListCanaries"]["Resource"] == states["ListQueries"]["Resource"]
+    assert states["ListCanaries"]["Parameters"]["canaries"] is True
+
+
+@pytest.mark.parametrize("one", ["Check", "Canary"])
+def test_a_check_that_errors_is_recorded(states: dict[str, Any], one: str) -> None:
+    run = states[f"Run{one}"]
     assert run["Parameters"]["QueryString.$"] == "$.sql"
     assert run["Parameters"]["WorkGroup"] == "darkhalo"
     assert run["Parameters"]["QueryExecutionContext"] == {"Database": "darkhalo"}
-    assert run["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": "CheckErrored"}]
-    assert set(states["CheckErrored"]["Parameters"]) == {"name.$", "error.$"}
-    assert set(states["CheckRan"]["Parameters"]) == {"name.$", "query_execution_id.$"}
+    assert run["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.error", "Next": f"{one}Errored"}]
+    assert set(states[f"{one}Errored"]["Parameters"]) == {"name.$", "error.$"}
+    assert set(states[f"{one}Ran"]["Parameters"]) == {"name.$", "query_execution_id.$"}
     retried = {error for rule in run["Retry"] for error in rule["ErrorEquals"]}
     assert not retried & {"States.ALL", "States.TaskFailed"}
 
@@ -198,7 +220,7 @@ def test_every_task_and_the_machine_have_a_timeout(
 ) -> None:
     assert definition["TimeoutSeconds"] > 0
     tasks = {name: state for name, state in states.items() if state["Type"] == "Task"}
-    assert len(tasks) == 17
+    assert len(tasks) == 19
     assert [name for name, state in tasks.items() if not state.get("TimeoutSeconds")] == []
 
 

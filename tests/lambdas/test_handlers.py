@@ -11,30 +11,35 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.events import DATA_BUCKET, RunRequest
+from pipeline.gate import Asked
 
 REQUEST = {"tier": "debug", "run_id": "a-run", "hosts_key": "hosts/h.parquet", "sky": "s3://sky/dr10/south"}
-RESULTS = [{"name": "schema", "query_execution_id": "q-1"}, {"name": "nulls", "error": "TIMEOUT"}]
+ASKED = {
+    "checks": [{"name": "schema", "query_execution_id": "q-1"}, {"name": "nulls", "error": "TIMEOUT"}],
+    "canaries": [{"name": "schema", "query_execution_id": "q-2"}],
+    "earlier_run": "r0",
+}
 ROOT = Path(__file__).resolve().parents[2]
 
 # folder -> the function it calls, the event, and the arguments that the function must be given.
 CALLS: dict[str, tuple[str, dict[str, Any], list[Any]]] = {
     "plan": ("plan_or_defer", {**REQUEST, "n_bricks": 3}, ["store", RunRequest(**REQUEST, n_bricks=3)]),
     "reconcile": ("reconcile", {"request": REQUEST}, ["store", "glue", RunRequest(**REQUEST)]),
-    "list_queries": ("list_queries", {"request": REQUEST}, ["store", RunRequest(**REQUEST)]),
+    "list_queries": ("list_queries", {"request": REQUEST}, ["store", RunRequest(**REQUEST), False]),
     "verdict": (
         "judge",
-        {"request": REQUEST, "results": RESULTS, "judged": {"metrics": "a"}},
-        ["store", "athena", "glue", RunRequest(**REQUEST), RESULTS, {"metrics": "a"}],
+        {"request": REQUEST, "asked": ASKED, "judged": {"metrics": "a"}},
+        ["store", "athena", "glue", RunRequest(**REQUEST), Asked(**ASKED), {"metrics": "a"}],
     ),
     "write_selection": (
         "write_selection",
-        {"request": REQUEST, "query_execution_id": "q-2"},
-        ["store", "athena", "glue", RunRequest(**REQUEST), "q-2"],
+        {"request": REQUEST, "query_execution_id": "q-3", "asked": ASKED},
+        ["store", "athena", "glue", RunRequest(**REQUEST), "q-3", Asked(**ASKED)],
     ),
     "publish": (
         "publish",
-        {"request": REQUEST},
-        ["store", RunRequest(**REQUEST)],
+        {"request": REQUEST, "asked": ASKED},
+        ["store", "athena", RunRequest(**REQUEST), Asked(**ASKED)],
     ),
 }
 

@@ -10,16 +10,13 @@ import pytest
 from pipeline.code_version import CODE_VERSION, code_hash, code_version
 from pipeline.errors import InputError
 from pipeline.events import RunRequest
-from pipeline.fingerprints import fingerprints
-from pipeline.gate import record
 from pipeline.manifest import config_hash, plan_of, plan_or_defer, plan_run, tier_of
 from pipeline.prerequisites import earlier_run, require_go
-from pipeline.publish import publish
 from pipeline.settings import HostChoice
 from pipeline.store import publish_json
 from pipeline.tier import load_tier
 from tests.pipeline.conftest import make_hosts, store_hosts
-from tests.pipeline.judged_run import results
+from tests.pipeline.judged_run import judge_as
 from tests.pipeline.test_manifest import PILOT
 
 TRAIN = load_tier("train")
@@ -40,9 +37,7 @@ def go(store, tier, n_bricks=None, verdict="GO", run_id=None) -> None:
         "n_hosts": 1,
     }
     publish_json(store, request.layout.plan, plan)
-    answers = results(nulls="PASS" if verdict == "GO" else "FAIL")
-    record(store, None, request, answers, fingerprints(store, request.layout))
-    publish(store, request)
+    judge_as(store, request, nulls="PASS" if verdict == "GO" else "FAIL").publish(store)
 
 
 def test_a_go_of_both_lets_train_start(store):

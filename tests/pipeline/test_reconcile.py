@@ -11,6 +11,7 @@ from pipeline.events import INJECT_PHASE, ChunkRecord, RunRequest
 from pipeline.manifest import plan_run
 from pipeline.reconcile import reconcile
 from pipeline.schema import DATABASE, PARTITION_KEYS, TABLES
+from pipeline.storage import parse_part
 from pipeline.store import get_json, publish, publish_json
 from tests.pipeline.conftest import make_hosts, store_hosts
 
@@ -56,8 +57,9 @@ def run(store):
     return request
 
 
-def _partitions(glue, table):
-    return glue.get_partitions(DatabaseName=DATABASE, TableName=table)["Partitions"]
+def _partitions(glue, table, tier="debug"):
+    found = glue.get_partitions(DatabaseName=DATABASE, TableName=table)["Partitions"]
+    return [partition for partition in found if partition["Values"][0] == tier]
 
 
 def test_a_complete_run_is_registered_and_a_second_time_changes_nothing(store, run, glue):
@@ -72,6 +74,17 @@ def test_a_complete_run_is_registered_and_a_second_time_changes_nothing(store, r
     assert [p["Values"] for p in _partitions(glue, "closure")] == [["debug", "run-1", "all"]]
     assert reconcile(store, glue, run) == counts
     assert len(_partitions(glue, "metrics")) == 3
+
+
+def test_the_rows_that_the_gate_must_refuse_lie_beside_the_run(store, run, glue):
+    reconcile(store, glue, run)
+    for table in ("manifest", "metrics", "stamps", "closure"):
+        partitions = _partitions(glue, table, "canary")
+        assert {p["Values"][1] for p in partitions} == {"run-1"}
+        for partition in partitions:
+            key = partition["StorageDescriptor"]["Location"].partition(str(store.root))[2].lstrip("/")
+            assert key.startswith(f"runs/run-1/canary/{table}/tier=canary/run_id=run-1/region_split=")
+            assert [parse_part(item.key).number for item in store.list(key)] == [0]
 
 
 def _remove(store, key):

@@ -11,9 +11,15 @@ from pipeline.storage import Part, RunLayout, cache_key, cached_brick_key, parse
 RUNS = st.from_regex(r"[a-z0-9][a-z0-9-]{0,62}", fullmatch=True)
 
 
-@given(st.sampled_from(TABLES), RUNS, st.sampled_from([*SPLITS, "all"]), st.integers(0, 99_999))
-def test_a_part_key_parses_to_what_built_it(table, run_id, split, number):
-    partition = RunLayout("debug", run_id).partition(table.name, split)
+@given(
+    st.sampled_from(["debug", "canary"]),
+    st.sampled_from(TABLES),
+    RUNS,
+    st.sampled_from([*SPLITS, "all"]),
+    st.integers(0, 99_999),
+)
+def test_a_part_key_parses_to_what_built_it(tier, table, run_id, split, number):
+    partition = RunLayout(tier, run_id).partition(table.name, split)
     assert parse_part(partition.part(number)) == Part(partition, number)
 
 
@@ -23,6 +29,8 @@ def test_a_part_key_parses_to_what_built_it(table, run_id, split, number):
         "runs/a/metrics/tier=debug/run_id=b/region_split=train/part-00000.parquet",
         "runs/a/nothing/tier=debug/run_id=a/region_split=train/part-00000.parquet",
         "runs/a/metrics/tier=debug/run_id=a/region_split=train/part-0.parquet",
+        "runs/a/metrics/tier=canary/run_id=a/region_split=train/part-00000.parquet",
+        "runs/a/canary/metrics/tier=debug/run_id=a/region_split=train/part-00000.parquet",
         "runs/a/metrics/tier=debug/run_id=a/region_split=train/part-00000.parquet.tmp",
     ],
 )

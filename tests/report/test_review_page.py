@@ -227,7 +227,8 @@ def test_a_go_that_its_checks_deny_is_stated(fresh_run: MakeRun, set_verdict: Ca
 
 def test_a_verdict_that_its_table_denies_is_stated(fresh_run: MakeRun, write: Callable[..., Path]) -> None:
     run = fresh_run()
-    rows = [{"name": "closure", "status": "FAIL", "critical": True, "message": "off"}]
+    row = {"name": "closure", "status": "FAIL", "critical": True, "message": "off"}
+    rows = [{**row, "code_version": "of an earlier code"}]
     write(run, "check_results", "all", rows)
     text = page_of(run).text
     assert "the verdict is NO-GO" in text

@@ -7,13 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.fingerprints import fingerprints
-from pipeline.gate import record
 from pipeline.parquet import from_rows
-from pipeline.publish import publish
 from pipeline.schema import STAMPS
 from pipeline.store import FolderStore
-from tests.pipeline.judged_run import planned_run, results
+from tests.pipeline.judged_run import judge_as, planned_run
 from training import load_batches
 
 
@@ -35,8 +32,7 @@ def run_dir(tmp_path):
             for i in numbers
         ]  # fmt: skip
         pq.write_table(from_rows(STAMPS, rows), path)
-    record(store, None, request, results(), fingerprints(store, request.layout))
-    publish(store, request)
+    judge_as(store, request).publish(store)
     return store.root / request.layout.prefix
 
 
