@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from local_cloud.athena_engine import Engine, FolderCatalogue
 from pipeline.checks import Check, CheckResult, load_checks, render, result_from_row
 from pipeline.promises import promises
-from pipeline.schema import CLOSURE, MANIFEST, METRICS, SPLITS, STAMPS
+from pipeline.schema import CLOSURE, MANIFEST, METRICS, SKY, SPLITS, STAMPS
 from pipeline.storage import RunLayout
 from pipeline.tier import Tier, load_tier
 
@@ -35,7 +35,7 @@ _KEYS = ("tier", "run_id", "region_split")
 
 def read(run: Path) -> Tables:
     """The tables that the checks read, each with region_split as a column where its folders have it."""
-    names = (table.name for table in (MANIFEST, METRICS, STAMPS, CLOSURE))
+    names = (table.name for table in (MANIFEST, METRICS, STAMPS, CLOSURE, SKY))
     return {name: ds.dataset(run / name, partitioning="hive").to_table() for name in names}
 
 

@@ -62,7 +62,7 @@ def _named(asked: RunRequest) -> RunRequest:
 
 
 def _stage(store: FolderStore, asked: RunRequest, chunks_key: str) -> dict[str, Any]:
-    from pipeline.staging import Tally, stage_chunk
+    from pipeline.staging import Tally, stage_catalogues, stage_chunk
     from pipeline.usable import refuse_unusable
     from survey.sources import open_source
 
@@ -71,6 +71,8 @@ def _stage(store: FolderStore, asked: RunRequest, chunks_key: str) -> dict[str, 
     tally = Tally(Progress("4b", sum(len(chunk.bricks) for chunk in chunks), "bricks"))
     found = [stage_chunk(store, source, asked, chunk, tally, retry_bad=True) for chunk in chunks]
     refuse_unusable(asked.sky, found)
+    for bricks in found:
+        stage_catalogues(store, source, asked, bricks, retry=True)
     return {**tally.counts(), "quarantined": sorted(tally.quarantined, key=lambda row: row["brick"])}
 
 

@@ -22,13 +22,13 @@ import pyarrow.parquet as pq
 from pipeline import checks
 from pipeline.errors import InputError
 from pipeline.parquet import arrow_schema
-from pipeline.schema import CLOSURE, MANIFEST, METRICS, STAMPS
+from pipeline.schema import CLOSURE, MANIFEST, METRICS, SKY, STAMPS
 from pipeline.storage import NO_SPLIT, RunLayout
 
 NEEDED = ("brickname", "ra", "dec", "is_control", "theta_e_arcsec", "cutout_ok", "metrics_ok")
 ASSUMED_SERSIC = 1.0  # the earlier pipeline's sources had one Sersic index, and no column for it
 _RUN_ID = "foreign"
-_OWN_TABLES = (MANIFEST.name, STAMPS.name, CLOSURE.name)
+_OWN_TABLES = (MANIFEST.name, STAMPS.name, CLOSURE.name, SKY.name)
 _BY_COLUMN = ("nulls", "ranges")  # rendered for the columns that are there
 _SPLIT = re.compile(r"[a-z0-9_]{1,64}")  # a split names a folder: nothing that could lead out of it
 _MOST_SAID = 200  # characters of Arrow's own words in a message: they may quote a cell of any length

@@ -155,7 +155,7 @@ def _convolved(
     size = (n_pix + 2 * PAD_PIXELS + 2) * fine  # one pixel more on each side: a node spreads over 3x3
     step = pixel_scale / fine
     to_grid = (size - 1) / 2
-    grid = _deposit(
+    grid = deposit(
         (nodes.x + center[0]) / step + to_grid, (nodes.y + center[1]) / step + to_grid, nodes.flux, size
     )
     # Pixel i's centre, in steps from grid point 0: a whole number plus the same fraction for all of them.
@@ -177,7 +177,7 @@ def _convolved(
     return np.stack(images)
 
 
-def _deposit(px: np.ndarray, py: np.ndarray, flux: np.ndarray, size: int) -> np.ndarray:
+def deposit(px: np.ndarray, py: np.ndarray, flux: np.ndarray, size: int) -> np.ndarray:
     """Points on a grid: each over 3x3 points, by weights that keep flux, centre and second moments."""
     i, j = np.rint(px).astype(np.int64), np.rint(py).astype(np.int64)
     grid = np.zeros(size * size)

@@ -55,8 +55,9 @@ def work(phase: str, store: Store, request: RunRequest, chunk: ChunkRecord | Non
         return {"rows": plan["expected_rows"], "chunks": plan["n_chunks"]}
     if phase == CLOSURE_PHASE:
         from pipeline.closure import close_run
+        from pipeline.sky import close_sky
 
-        return close_run(store, request)
+        return {**close_run(store, request), **close_sky(store, request)}
     if chunk is not None and phase == CACHE_PHASE:
         from pipeline.staging import cache_chunk
 

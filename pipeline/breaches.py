@@ -16,7 +16,7 @@ _OF_ARCS = frozenset(
 # A release may lack it, in any row: psfdepth before DR8, mask bits 14 and up before DR10. And a stamp may
 # show neither its host's light nor a good pixel, and a tier may add light without noise.
 _MAY_LACK = frozenset(
-    {f"{name}_{band}" for band in "grz" for name in ("psfdepth", "sky_noise", "gain")}
+    {f"{name}_{band}" for band in "grz" for name in ("psfdepth", "sky_noise", "sky_level", "gain")}
     | {f"mask_{bit}_frac" for bit in MASK_BITS[14:]}
     | {"host_x_arcsec", "host_y_arcsec"}
 )

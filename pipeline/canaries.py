@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.checks import CheckResult, load_checks, render, schema_columns
 from pipeline.parquet import from_rows, to_bytes
 from pipeline.promises import promises
-from pipeline.schema import BY_NAME, METRICS, Column, Table
+from pipeline.schema import BY_NAME, CLOSURE, METRICS, SKY, Column, Table
 from pipeline.sick_rows import N_ROWS, sick
 from pipeline.storage import CANARY, NO_SPLIT, Partition, RunLayout
 from pipeline.store import Store, publish
@@ -34,7 +34,7 @@ def write_canary(store: Store, layout: RunLayout) -> list[Partition]:
     parts: dict[Partition, list[dict[str, Any]]] = {}
     for table, rows in sick().items():
         for row in rows:
-            split = NO_SPLIT if table == "closure" else row["region_split"]
+            split = NO_SPLIT if table in (CLOSURE.name, SKY.name) else row["region_split"]
             parts.setdefault(canary_of(layout).partition(table, split), []).append(row)
     for partition, rows in parts.items():
         publish(store, partition.part(0), to_bytes(from_rows(BY_NAME[partition.table], rows)))

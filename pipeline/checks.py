@@ -14,7 +14,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from pipeline import closure_rates, night_sky
+from pipeline import closure_rates, night_sky, sky_limits
 from pipeline.breaches import control_breaches, mask_breaches, null_breach, range_breach
 from pipeline.errors import InputError
 from pipeline.schema import (
@@ -23,6 +23,7 @@ from pipeline.schema import (
     DATABASE,
     MANIFEST,
     METRICS,
+    SKY,
     STAMPS,
     Table,
 )
@@ -139,8 +140,15 @@ def render(
         **_of_schema(columns),
         **_of_closure(),
         **_of_noise(),
+        **sky_limits.placeholders(check.name),
     }
-    return _fill(check.name, check.sql, {**own, **promised})
+    sql = check.sql.replace("${outside}", _part("outside"))  # it has placeholders of its own
+    return _fill(check.name, sql, {**own, **promised})
+
+
+def _part(name: str) -> str:
+    """SQL that several checks share."""
+    return (files("athena_sql") / "parts" / f"{name}.sql").read_text("utf-8").rstrip()
 
 
 def selection_function_sql(layout: RunLayout) -> str:
@@ -150,9 +158,9 @@ def selection_function_sql(layout: RunLayout) -> str:
 
 
 def _fill(name: str, text: str, values: dict[str, str]) -> str:
-    # without comments and half of the indentation: all queries have to fit in one state of the state machine
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("--")]
-    sql = "\n".join(" " * ((len(line) - len(line.lstrip())) // 2) + line.strip() for line in lines)
+    # without comments and indentation: all queries have to fit in one state of the state machine
+    lines = (line.strip() for line in text.splitlines())
+    sql = "\n".join(line for line in lines if not line.startswith("--"))
     try:
         return Template(sql).substitute(values)
     except (KeyError, ValueError) as error:
@@ -187,7 +195,7 @@ def _of_schema(present: frozenset[str] | None) -> dict[str, str]:
         "schema_columns": schema_columns(),
         **_counters("nulls", nulls),
         **_counters("ranges", ranges + in_controls + masks),
-        "disagreement": "\n      OR ".join(
+        "disagreement": " OR ".join(
             f"m.{name} IS DISTINCT FROM p.{name}" for name in METRICS.names if name in MANIFEST.names
         ),
         "mask_fractions": _largest(
@@ -217,6 +225,7 @@ def _of_closure() -> dict[str, str]:
         "closure_moment_fine": fine("moment", (f"closure_moment_{b}" for b in BANDS)),
         "closure_centroid_fine": fine("centroid_arcsec", (f"closure_centroid_{b}_arcsec" for b in BANDS)),
         "closure_magnification_fine": fine("magnification", ("closure_magnification",)),
+        "closure_core_fine": fine("core", ("closure_core",)),
         "closure_noise_fine": fine("noise", (f"closure_noise_{b}" for b in BANDS)),
         "closure_l2_columns": ", ".join(f"closure_l2_{b}" for b in BANDS),
         "closure_numbers": " + ".join(
@@ -235,7 +244,7 @@ def _of_noise() -> dict[str, str]:
 
 def schema_columns(*more: Table) -> str:
     """The columns that the judged tables must have, as rows of SQL's VALUES; those of `more`, too."""
-    return ",\n    ".join(_schema_values((MANIFEST, METRICS, STAMPS, CLOSURE, *more)))
+    return ",\n    ".join(_schema_values((MANIFEST, METRICS, STAMPS, CLOSURE, SKY, *more)))
 
 
 def _schema_values(tables: Iterable[Table]) -> list[str]:
@@ -251,7 +260,7 @@ def _schema_values(tables: Iterable[Table]) -> list[str]:
 
 def _counters(prefix: str, conditions: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Placeholders <prefix>_flags (of a row), _total, _sums and _found: test, add, count, name."""
-    columns = [f"{prefix}_{number}" for number in range(len(conditions))]
+    columns = [f"{prefix[0]}{number}" for number in range(len(conditions))]  # short, as they stand five times
     flags = (
         f"CASE WHEN {condition} THEN 1 ELSE 0 END AS {name}"
         for name, (_, condition) in zip(columns, conditions, strict=True)
@@ -261,10 +270,10 @@ def _counters(prefix: str, conditions: Sequence[tuple[str, str]]) -> dict[str, s
         for name, (label, _) in zip(columns, conditions, strict=True)
     )
     return {
-        f"{prefix}_flags": ",\n    ".join(flags),
-        f"{prefix}_sums": ",\n    ".join(f"sum({name}) AS {name}" for name in columns),
+        f"{prefix}_flags": ", ".join(flags),
+        f"{prefix}_sums": ", ".join(f"sum({name}) AS {name}" for name in columns),
         f"{prefix}_total": " + ".join(columns),
-        f"{prefix}_found": "\n      || ".join(found),
+        f"{prefix}_found": " || ".join(found),
     }
 
 

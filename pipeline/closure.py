@@ -46,12 +46,14 @@ from pipeline.store import Store, get_json, publish
 from survey.layout import PIXEL_SCALE
 
 NOT_SAMPLED = "not sampled"
+CORE_PIXELS = 10  # as metrics say of their columns; nothing of 4c is asked
 _AT_ONCE = 128  # stamps: 13 MB
 _CANDIDATES = 60_000  # rows to choose from: some 200 MB as records
 _READ = (MANIFEST, METRICS, STAMPS)
 _RECORDED = (
     *("psf_kind", "psf_beta", "offset_x_arcsec", "offset_y_arcsec", "magnification"),
-    *("arc_snr", "arc_snr_sky", "arc_peak_snr"),
+    *("arc_snr", "arc_snr_sky", "arc_peak_snr", "core_flux_r_nmgy"),
+    *(f"host_core_flux_{band}_nmgy" for band in BANDS),
     *(f"{name}_{band}" for name in ("psfsize", "gain") for band in BANDS),
 )
 
@@ -165,6 +167,7 @@ def compare(row: dict[str, Any], stamp: dict[str, Any]) -> dict[str, Any]:
             for name, value in _columns(band, deviation(added[i], reference[i], PIXEL_SCALE)).items()
         }
         measured["closure_magnification"] = row["magnification"] / magnification - 1
+        measured["closure_core"] = _core_off(row, *images)
         noise = {
             f"closure_noise_{band}": _unexplained(row, i, added, reference) for i, band in enumerate(BANDS)
         }
@@ -200,6 +203,16 @@ def _reference(row: dict[str, Any], n_pix: int) -> tuple[np.ndarray, float]:
     if not np.all(fluxes > 0):
         raise ValueError(f"source fluxes are {fluxes}")
     return images * fluxes[:, None, None], magnification
+
+
+def _core_off(row: dict[str, Any], image: np.ndarray, raw: np.ndarray) -> float:
+    """The recorded light in the middle less that of the pixels, over their absolute sum; the worst."""
+    first = (image.shape[-1] - CORE_PIXELS) // 2
+    core = slice(first, first + CORE_PIXELS)
+    told = [(row["core_flux_r_nmgy"], image[BANDS.index("r"), core, core])]
+    told += [(row[f"host_core_flux_{band}_nmgy"], raw[i, core, core]) for i, band in enumerate(BANDS)]
+    off = [(recorded - float(pixels.sum())) / float(np.abs(pixels).sum()) for recorded, pixels in told]
+    return float(max(off, key=abs))
 
 
 def _denoised(row: dict[str, Any], added: np.ndarray, image: np.ndarray, reference: np.ndarray) -> np.ndarray:

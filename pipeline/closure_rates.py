@@ -16,7 +16,7 @@ WEAKEST = (
 # noise: of the light's own noise, the part of its variance that is not what the reference's light has.
 BOUNDS = {
     "flux": 0.002, "l2": 0.01, "moment": 0.005, "centroid_arcsec": 0.005, "magnification": 0.002,
-    "noise": 0.005,
+    "noise": 0.005, "core": 1e-5,
 }  # fmt: skip
 
 

@@ -10,6 +10,8 @@ CORE_PIXELS = 10  # a square of 2.6 arcsec: most of a galaxy's light, and what a
 _WINDOW_ARCSEC = 0.8
 _ROUNDS = 6
 _SIGMA_OF_MAD = 1.4826
+LAG = 2  # pixels: where the noise of the survey's coadds is hardly correlated any more (-0.08 to 0.11)
+_CLIP_SIGMA, _CLIPS = 2.5, 5
 
 
 def core_flux(image: np.ndarray) -> float:
@@ -41,14 +43,33 @@ def centroid(image: np.ndarray, center: tuple[float, float]) -> tuple[float, flo
 
 
 def noise_ratio(image: np.ndarray, invvar: np.ndarray) -> float:
-    """Scatter of neighbouring pixels' differences over the one that invvar tells; NaN without good pixels.
+    """Scatter of the differences of pixels LAG apart over the one that invvar tells; NaN without good pixels.
 
-    Differences take out galaxies and sky, the median their edges.
+    Differences take out galaxies and sky, the median their edges. Neighbours would tell the coadd's
+    correlation instead: of BASS, whose lag 1 is +0.59, they show 0.52 where the scatter is 0.82.
     """
-    a, b = invvar[:, 1:], invvar[:, :-1]
+    a, b = invvar[:, LAG:], invvar[:, :-LAG]
     good = (a > 0) & (b > 0)
     if not good.any():
         return float("nan")
-    difference = (image[:, 1:] - image[:, :-1])[good]
+    difference = (image[:, LAG:] - image[:, :-LAG])[good]
     sigma = np.sqrt(1 / a[good] + 1 / b[good])
     return float(_SIGMA_OF_MAD * np.median(np.abs(difference / sigma)))
+
+
+def sky_level(image: np.ndarray, invvar: np.ndarray) -> float:
+    """The mode of the pixels in the noise that invvar tells, 0 of a subtracted sky; NaN without good pixels.
+
+    2.5 medians - 1.5 means of what clipping leaves: light of galaxies draws a mean, and a median, more.
+    """
+    good = invvar > 0
+    chi = image[good] * np.sqrt(invvar[good])
+    if not chi.size:
+        return float("nan")
+    for _ in range(_CLIPS):
+        off = np.abs(chi - np.median(chi))
+        kept = chi[off <= _CLIP_SIGMA * _SIGMA_OF_MAD * np.median(off)]
+        if len(kept) == len(chi):
+            break
+        chi = kept
+    return float(2.5 * np.median(chi) - 1.5 * chi.mean(dtype=np.float64))

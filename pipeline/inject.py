@@ -244,13 +244,15 @@ def _gain(cutout: Cutout) -> np.ndarray:
 def _of_host(cutout: Cutout) -> dict[str, float | None]:
     """What the raw stamp shows of the host and of its noise; NULL where it shows nothing."""
     x, y = host_light.centroid(cutout.image[_R], cutout.center)
-    noise = {
-        f"sky_noise_{b}": host_light.noise_ratio(cutout.image[i], cutout.invvar[i])
-        for i, b in enumerate(BANDS)
+    bands = [(b, cutout.image[i], cutout.invvar[i]) for i, b in enumerate(BANDS)]
+    found = {
+        "host_x_arcsec": x,
+        "host_y_arcsec": y,
+        **{f"sky_noise_{b}": host_light.noise_ratio(image, invvar) for b, image, invvar in bands},
+        **{f"sky_level_{b}": host_light.sky_level(image, invvar) for b, image, invvar in bands},
     }
-    found = {"host_x_arcsec": x, "host_y_arcsec": y, **noise}
     return {
-        "host_core_flux_r_nmgy": host_light.core_flux(cutout.image[_R]),
+        **{f"host_core_flux_{b}_nmgy": host_light.core_flux(image) for b, image, _ in bands},
         **{name: value if np.isfinite(value) else None for name, value in found.items()},
     }
 

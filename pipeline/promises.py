@@ -10,13 +10,14 @@ import math
 
 from pipeline.prior import REFF_CUT, THETA_E_CUT
 from pipeline.schema import MANIFEST, SPLITS
-from pipeline.settings import Grid, Normal, Prior, Rayleigh
+from pipeline.settings import Grid, Normal, Prior, PsfChoice, Rayleigh
 from pipeline.sql import sql_double, sql_text
 from pipeline.storage import check_run_id
 from pipeline.tier import Tier
 from survey.host_columns import REGION_NSIDE
 
 _EXACT = 1e-9  # of values that the manifest copies from the settings
+_HOST_MAG = "abs(host_mag_r + 2.5e0 * ln(host_flux_r_nmgy) / ln(1e1) - 22.5e0) <= 1e-6"
 
 
 def promises(tier: Tier, earlier_run: str = "") -> dict[str, str]:
@@ -35,6 +36,8 @@ def promises(tier: Tier, earlier_run: str = "") -> dict[str, str]:
         "prior_cells": ", ".join(axes) or "is_control",
         "prior_n_cells": str(math.prod(len(tier.grid.axes[axis]) for axis in axes) if tier.grid else 1),
         **_of_splits(tier),
+        "psf_promised": _psf_promised(tier.psf),
+        "guard_arcsec": sql_double(max(tier.splits.guard_arcsec, 1.0)),
         "closure_weakest": sql_double(tier.closure_share),
         "control_fraction": sql_double(_control_fraction(tier)),
         "earlier_run": sql_text(check_run_id(earlier_run) if earlier_run else ""),
@@ -47,6 +50,14 @@ def _control_fraction(tier: Tier) -> float:
         return tier.controls.fraction
     roles = tier.roles(tier.hosts.per_brick)
     return (roles.paired + roles.unpaired) / roles.rows
+
+
+def _psf_promised(psf: PsfChoice) -> str:
+    """Of a row of metrics: its profile is the tier's; of a user's images, that it has one."""
+    if psf.kind == "image":
+        return "psf_kind IS NOT NULL"
+    beta = f" AND {_equal('psf_beta', psf.beta)}" if psf.kind == "moffat" else ""
+    return f"psf_kind = {sql_text(psf.kind)}{beta}"
 
 
 def _of_splits(tier: Tier) -> dict[str, str]:
@@ -87,6 +98,7 @@ def _grid_values(tier: Tier) -> list[str]:
     ]
     colours = {"color_gr": source.color_g_r, "color_rz": source.color_r_z}
     return [
+        _HOST_MAG,
         *(f"({values})" for values in one_of),
         _equal("src_n_sersic", source.n_sersic),
         *(f"abs({name} - {sql_double(value)}) <= 1e-6" for name, value in colours.items()),
@@ -98,7 +110,7 @@ def _equal(column: str, value: float) -> str:
 
 
 def _prior_laws(prior: Prior) -> dict[str, str]:
-    """The stated distributions. What follows the host's light has limits alone."""
+    """The stated distributions. Shape and angle of the mass, tied to the host's light, have limits alone."""
     source, lens = prior.source, prior.lens
     rise = 10 ** (source.count_slope * (source.mag_r_faint - source.mag_r_bright)) - 1
     margin = sql_double(lens.margin)
@@ -113,6 +125,15 @@ def _prior_laws(prior: Prior) -> dict[str, str]:
         "source radius": f"power(x_along / (theta_e_arcsec * (half_along + {margin})), 2e0)"
         f" + power(x_across / (theta_e_arcsec * (half_across + {margin})), 2e0)",
     }
+    if lens.theta_e_scatter:
+        mag_z = "(22.5e0 - 2.5e0 * ln(host_flux_z_nmgy) / ln(1e1))"
+        dex = f"{sql_double(-lens.theta_e_slope)} * ({mag_z} - {sql_double(lens.theta_e_mag_z)})"
+        median = f"{sql_double(lens.theta_e_arcsec)} * power(1e1, {dex})"
+        median = f"least(greatest({median}, {sql_double(lens.theta_e_low)}), {sql_double(lens.theta_e_high)})"
+        cut = THETA_E_CUT * lens.theta_e_scatter
+        laws["theta_e_arcsec at its host's light"] = _normal(
+            f"(ln(theta_e_arcsec / {median}) / ln(1e1))", Normal(0.0, lens.theta_e_scatter, -cut, cut)
+        )
     if source.reff_scatter:
         scatter, cut = source.reff_scatter, REFF_CUT
         size = (
@@ -129,6 +150,7 @@ def _prior_limits(prior: Prior) -> list[str]:
     lens = prior.lens
     spread = 10 ** (THETA_E_CUT * lens.theta_e_scatter) * (1 + _EXACT)
     return [
+        _HOST_MAG,
         f"theta_e_arcsec >= {sql_double(lens.theta_e_low / spread)}",
         f"theta_e_arcsec <= {sql_double(lens.theta_e_high * spread)}",
         f"lens_e <= {sql_double(lens.ellipticity.high + _EXACT)}",

@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 from pipeline.events import INJECT_PHASE, ChunkRecord, RunRequest
 from pipeline.fingerprints import fingerprints, part_hashes
 from pipeline.manifest import plan_of
-from pipeline.schema import CLOSURE, MANIFEST, METRICS, STAMPS
+from pipeline.schema import CLOSURE, MANIFEST, METRICS, SKY, STAMPS
 from pipeline.storage import Partition, parse_part
 from pipeline.store import Store, get_json
 
@@ -29,15 +29,15 @@ def reconcile(store: Store, glue: Any, request: RunRequest) -> dict[str, Any]:
     receipts = {chunk.chunk_id: _receipt(store, request, chunk) for chunk in chunks}
     partitions = _expected_partitions(request, chunks)
     planned = {p.part(c.part) for p in partitions for c in chunks if c.region_split == p.region_split}
-    closure = request.layout.partition(CLOSURE.name)
-    planned.add(closure.part(0))
+    closed = [request.layout.partition(table.name) for table in (CLOSURE, SKY)]
+    planned |= {partition.part(0) for partition in closed}
     _compare_listing(store, request, planned)
     hashes = part_hashes(store, request.layout)
     _compare_hashes(store, receipts, hashes)
     rows = sum(receipt["rows"] for receipt in receipts.values())
     if rows != plan["expected_rows"]:
         raise InputError(f"run {request.run_id}: {rows} rows written, {plan['expected_rows']} planned")
-    catalogue.register(glue, store, [*partitions, closure, *write_canary(store, request.layout)])
+    catalogue.register(glue, store, [*partitions, *closed, *write_canary(store, request.layout)])
     quarantined: Counter[str] = Counter()
     for receipt in receipts.values():
         quarantined.update(receipt["quarantined"])
@@ -45,7 +45,7 @@ def reconcile(store: Store, glue: Any, request: RunRequest) -> dict[str, Any]:
         "rows": rows,
         "quarantined": sum(quarantined.values()),
         "quarantined_by_reason": dict(sorted(quarantined.items())),
-        "partitions": len(partitions) + 1,
+        "partitions": len(partitions) + len(closed),
         "judged": fingerprints(store, request.layout, hashes),
     }
 
@@ -77,7 +77,7 @@ def _expected_partitions(request: RunRequest, chunks: list[ChunkRecord]) -> list
 
 def _compare_listing(store: Store, request: RunRequest, planned: set[str]) -> None:
     found = {}
-    for table in (MANIFEST.name, METRICS.name, STAMPS.name, CLOSURE.name):
+    for table in (MANIFEST.name, METRICS.name, STAMPS.name, CLOSURE.name, SKY.name):
         for item in store.list(f"{request.layout.prefix}{table}/"):
             found[item.key] = item.size
     for key in sorted(planned - set(found)):

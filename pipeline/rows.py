@@ -29,6 +29,7 @@ _PARAMETERS = ("theta_e_arcsec", "lens_e", "lens_phi_rad", "shear", "shear_phi_r
                "src_reff_arcsec", "src_n_sersic", "src_e", "src_phi_rad", "src_x_arcsec", "src_y_arcsec",
                *(f"src_flux_{band}_nmgy" for band in BANDS))  # fmt: skip
 _GRID_DRAWS = 6
+_HOST_FLUXES = tuple(f"flux_{band}_nmgy" for band in BANDS)
 REPEATING = ("experiment_id", "lens_model", "host_mag_r", *_FROM_HOST)  # the same in all rows of a host
 
 Columns = dict[str, NDArray[np.float64]]
@@ -65,6 +66,7 @@ def manifest_rows(hosts: pa.Table, tier: Tier, roles: NDArray[np.int8] | None = 
             "task_seed64": seeds.astype(np.int64),
             **columns,
             "host_mag_r": mag_r[host],
+            **{f"host_{n}": hosts[n].take(at).combine_chunks() for n in _HOST_FLUXES},
         },
     )
 

@@ -82,6 +82,10 @@ _IDENTITY = (
     Column("is_control", "boolean", "true where nothing is injected"),
 )
 
+_HOST_FLUX = _per_band(
+    "host_flux_{b}_nmgy", "double", "the catalogue's flux of the host in {b}, as observed", "nmgy"
+)
+
 # NULL in controls, whose stamps hold no lens.
 _PARAMETERS = (
     Column("theta_e_arcsec", "double", "Einstein radius: the tangential critical curve of the SIE encloses "
@@ -117,6 +121,7 @@ MANIFEST = Table(
         *_PARAMETERS,
         Column("host_mag_r", "double", "AB magnitude of the host in r, as observed", "mag",
                low=5, high=30),
+        *_HOST_FLUX,
         *_per_band("psfdepth_{b}", "double", "the catalogue's inverse variance of a point source in {b}",
                    "1/nmgy^2", nullable=True, low=0),
     ),
@@ -136,6 +141,7 @@ METRICS = Table(
     (
         *_IDENTITY,
         *_PARAMETERS,
+        *_HOST_FLUX,
         Column("cutout_ok", "boolean", "the stamp was cut from the coadd"),
         Column("quarantine_reason", "string", "why there is no stamp: missing_file, missing_band, truncated, "
                "corrupt, hash_mismatch, bailout, bad_wcs, off_edge, no_coverage, not_finite, no_psf, "
@@ -182,14 +188,18 @@ METRICS = Table(
                "arcsec", nullable=True, low=-1, high=1),
         Column("core_flux_r_nmgy", "double", "flux of the central 10 x 10 pixels of the stamp in r, arcs "
                "included", "nmgy", nullable=True),
-        Column("host_core_flux_r_nmgy", "double", "the same of the raw cutout", "nmgy", nullable=True),
+        *_per_band("host_core_flux_{b}_nmgy", "double", "the same of the raw cutout, in {b}",
+                   "nmgy",
+                   nullable=True),
         Column("host_x_arcsec", "double", "centroid of the host's light in r from its catalogue position, "
                "+x; NULL where a neighbour outshines it", "arcsec", nullable=True, low=-2, high=2),
         Column("host_y_arcsec", "double", "centroid of the host's light in r from its catalogue position, "
                "+y",
                "arcsec", nullable=True, low=-2, high=2),
-        *_per_band("sky_noise_{b}", "double", "pixel noise of the raw cutout in {b} over the one that invvar "
-                   "tells", nullable=True, low=0),
+        *_per_band("sky_noise_{b}", "double", "pixel noise of the raw cutout in {b}, of pixels two apart, "
+                   "over the one that invvar tells", nullable=True, low=0),
+        *_per_band("sky_level_{b}", "double", "sky left in the raw cutout in {b}: mode of its pixels, in the "
+                   "noise that invvar tells", nullable=True),
     ),
 )  # fmt: skip
 
@@ -232,6 +242,8 @@ CLOSURE = Table(
                    "the reference's, minus 1", nullable=True),
         *_per_band("closure_centroid_{b}_arcsec", "double", "distance of the added light's centroid from the "
                    "reference's, in {b}", "arcsec", nullable=True, low=0),
+        Column("closure_core", "double", "recorded light in the middle (core_flux_r, host_core_flux) less "
+               "that of the stored pixels, over the sum of their absolute values; the worst", nullable=True),
         Column("closure_magnification", "double", "recorded magnification over the reference's, minus 1",
                nullable=True),
         *_per_band("closure_noise_{b}", "double", "square of what the light's noise does not explain over "
@@ -243,6 +255,41 @@ CLOSURE = Table(
         Column("closure_arc_peak_snr", "double", "the same of arc_peak_snr", nullable=True),
     ),
 )  # fmt: skip
+
+SKY = Table(
+    "sky",
+    "A sample of the hosts, the raw stamp of each against what the survey's catalogue says should be on it: "
+    "the host and its neighbours, by the survey's PSF.",
+    (
+        Column("host_id", "string", "key, as in metrics"),
+        Column("brickname", "string", "the survey's brick that owns the host"),
+        Column("raw_hash", "string", "of the raw stamp that was compared, as in stamps"),
+        Column("sky_reason", "string", "why nothing was compared: no_host (not in the host catalogue), "
+               "no_depth (no psfdepth in it), no_shape (nor in the host catalogue alone), "
+               "not_in_catalogue, catalogue_unreadable", nullable=True),
+        Column("sky_neighbours", "int", "catalogued sources on the stamp beside the host; NULL where "
+               "the sky has no source catalogue", nullable=True, low=0),
+        Column("sky_orientation", "double", "1 if the stamp lies as its prediction, -1 if it is turned or "
+               "mirrored; NULL where its neighbours do not tell", nullable=True),
+        *_per_band("sky_light_{b}", "double", "ln of the light in {b} over the prediction's", nullable=True),
+        *_per_band("sky_x_{b}_arcsec", "double", "by how much the light lies off in {b}, +x", "arcsec",
+                   nullable=True),
+        *_per_band("sky_y_{b}_arcsec", "double", "by how much the light lies off in {b}, +y", "arcsec",
+                   nullable=True),
+        *_per_band("sky_left_{b}", "double", "sky beside the predicted light in {b}, in the noise that the "
+                   "catalogue's depth tells", nullable=True),
+        *_per_band("sky_slope_{b}", "double", "change of that from edge to edge", nullable=True, low=0),
+        *_per_band("sky_scatter_{b}", "double", "noise of the pixels beside the predicted light in {b} over "
+                   "the one that the catalogue's depth tells", nullable=True, low=0),
+        Column("sky_position_arcsec", "double", "distance of the recorded position from the catalogue's",
+               "arcsec", nullable=True, low=0),
+        *_per_band("sky_depth_{b}", "double", "ln of the recorded psfdepth over the catalogue's, in {b}",
+                   nullable=True),
+        *_per_band("sky_psf_{b}", "double", "ln of the recorded psfsize over the catalogue's, in {b}",
+                   nullable=True),
+    ),
+)  # fmt: skip
+
 
 CHECK_RESULTS = Table(
     "check_results",
@@ -293,7 +340,7 @@ SELECTION_FUNCTION = Table(
     ),
 )  # fmt: skip
 
-TABLES = (MANIFEST, METRICS, STAMPS, CLOSURE, CHECK_RESULTS, SELECTION_FUNCTION)
+TABLES = (MANIFEST, METRICS, STAMPS, CLOSURE, SKY, CHECK_RESULTS, SELECTION_FUNCTION)
 BY_NAME = {table.name: table for table in TABLES}
 
 # A host catalogue is an input, not a table of the database; survey.hosts writes these columns.

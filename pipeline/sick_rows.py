@@ -11,7 +11,8 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from pipeline.schema import BANDS, CLOSURE, MANIFEST, MASK_BITS, METRICS, SPLITS, STAMPS, Table
+from pipeline.schema import BANDS, CLOSURE, MANIFEST, MASK_BITS, METRICS, SKY, SPLITS, STAMPS, Table
+from pipeline.settings import PsfChoice
 from survey.host_columns import REGION_NSIDE
 
 Rows = list[dict[str, Any]]
@@ -26,6 +27,7 @@ NOWHERE = "nowhere"  # a split that no tier states
 _REGIONS = 12 * REGION_NSIDE**2
 _GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it, modulo 1, fill [0, 1) evenly
 _DEPTH = 400.0
+_PSF = PsfChoice("moffat", 2.85)
 
 
 def _spread(i: int, step: float = _GOLDEN) -> float:
@@ -41,6 +43,7 @@ def healthy() -> Tables:
         METRICS.name: [dict(row) for row in rows],
         STAMPS.name: [_stamp(row) for row in rows],
         CLOSURE.name: [_closure(row) for row in injected[:: len(injected) // N_CLOSURE]],
+        SKY.name: [_predicted(row) for row in {row["host_id"]: row for row in rows}.values()],
     }
 
 
@@ -74,6 +77,7 @@ def _row(i: int) -> dict[str, Any]:
         "task_seed64": i,
         "host_mag_r": 19.0 + _spread(pair),
         **{f"psfdepth_{band}": _DEPTH for band in BANDS},
+        **{f"host_flux_{band}_nmgy": 10 ** (-0.4 * (19.0 + _spread(pair) - 22.5)) for band in BANDS},
         **_sky(pair),
     }
     if not is_control:
@@ -84,25 +88,27 @@ def _row(i: int) -> dict[str, Any]:
 
 def _sky(pair: int) -> dict[str, Any]:
     """What is measured in a raw cutout."""
-    core = 10 ** (-0.4 * (19.3 + _spread(pair) - 22.5))
+    core = 10 ** (-0.4 * (19.6 + _spread(pair) - 22.5))
     size = 1.2 + 0.1 * _spread(pair, math.sqrt(2))
     return {
         "cutout_ok": True,
         "metrics_ok": True,
         **{f"psfsize_{band}": size for band in BANDS},
         **{f"psf_source_{band}": "map" for band in BANDS},
-        **{f"psf_fwhm_used_{band}": size for band in BANDS},
-        "psf_kind": "gaussian",
+        **{f"psf_fwhm_used_{band}": size * _PSF.fwhm_over_psfsize for band in BANDS},
+        "psf_kind": _PSF.kind,
+        "psf_beta": _PSF.beta,
         "bad_pixel_frac": 0.01 * (pair % 3),
         "wise_brightmask_frac": 0.0,
         **dict.fromkeys((f"mask_{bit}_frac" for bit in MASK_BITS), 0.0),
         "offset_x_arcsec": 0.05,
         "offset_y_arcsec": 0.05,
         "core_flux_r_nmgy": core,
-        "host_core_flux_r_nmgy": core,
+        **{f"host_core_flux_{band}_nmgy": core for band in BANDS},
         "host_x_arcsec": 0.01,
         "host_y_arcsec": 0.01,
         **{f"sky_noise_{band}": 1.0 for band in BANDS},
+        **{f"sky_level_{band}": 0.1 for band in BANDS},
     }
 
 
@@ -153,7 +159,14 @@ def _stamp(row: dict[str, Any]) -> dict[str, Any]:
 def _closure(row: dict[str, Any]) -> dict[str, Any]:
     off = {c.name: None if "noise" in c.name or "snr" in c.name else 1e-4 for c in _differences(CLOSURE)}
     shown = {"stratum": "canary", "closure_reason": None, "closure_arc_snr": 0.0, "closure_arc_peak_snr": 0.0}
-    return {**row, **off, **shown}
+    return {**row, **off, **shown, "closure_core": 0.0}
+
+
+def _predicted(row: dict[str, Any]) -> dict[str, Any]:
+    """What the sky closure says of a host that is as the catalogue has it."""
+    off = {column.name: 0.0 for column in _differences(SKY)}
+    found = {"sky_orientation": 1.0, **{f"sky_scatter_{band}": 0.9 for band in BANDS}}
+    return {**row, **off, **found, "raw_hash": row["host_id"], "sky_reason": None, "sky_neighbours": 3}
 
 
 def _differences(table: Table) -> Iterable[Any]:
@@ -228,6 +241,7 @@ DEFECTS: dict[str, Defect] = {
     "flux_identity": _change("metrics", _row_number(22), injected_flux_g_nmgy=9.0),
     "flux_theta_e": _change("metrics", _row_number(24), total_injected_flux=0.0),
     "host_pixels": _change("metrics", lambda row: True, host_x_arcsec=0.2),
+    "host_record": _change("sky", lambda row: True, sky_psf_r=0.04),
     "leakage": _move(_row_number(0), NOWHERE),
     "light_noise": _change("metrics", _row_number(26), gain_g=1e3, gain_r=1e3, gain_z=1e3),
     "magnification": _change("metrics", _row_number(28), magnification=0.5),
@@ -236,12 +250,14 @@ DEFECTS: dict[str, Defect] = {
     ),
     "maskbits": _change("metrics", lambda row: row["i"] % 5 == 0, bad_pixel_frac=0.3),
     "nulls": _change("metrics", _row_number(31), host_core_flux_r_nmgy=None),
+    "orientation": _change("sky", _of_brick(2), sky_orientation=-1.0),
     "prior": _change("manifest", _row_number(32), lens_e=0.85),
     "psf_provenance": _change("metrics", _row_number(34), psf_fwhm_used_r=2.0),
     "ranges": _change("metrics", _row_number(36), offset_x_arcsec=2.0),
     "realism": _change("metrics", _injected, src_flux_r_nmgy=5.0),
     "reruns": _double("stamps", _row_number(38), image_hash="of another rendering"),
     "schema": _nothing,
+    "sky_closure": _change("sky", lambda row: True, sky_light_z=math.log(1.3)),
     "snr_depth": _change("metrics", _row_number(56), arc_peak_snr=lambda row: 2 * row["arc_snr"]),
     "source_flux": _change("manifest", _row_number(42), src_flux_r_nmgy=9.0),
     "source_positions": _change("manifest", _injected, src_phi_rad=0.1),

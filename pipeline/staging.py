@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.catalogues import cache_catalogues, sampled_bricks
 from pipeline.errors import StorageConflictError
 from pipeline.events import CACHE_PHASE, ChunkRecord, RunRequest
 from pipeline.manifest import tier_of
@@ -48,8 +49,11 @@ def cache_chunk(store: Store, request: RunRequest, chunk: ChunkRecord) -> dict[s
     """
     progress = Progress(f"4b {chunk.chunk_id}", len(chunk.bricks), "bricks")
     tally = Tally(progress)
-    bricks = stage_chunk(store, open_source(request.sky, note=say), request, chunk, tally)
-    publish_json(store, request.layout.receipt(CACHE_PHASE, chunk.chunk_id), {"bricks": bricks})
+    source = open_source(request.sky, note=say)
+    bricks = stage_chunk(store, source, request, chunk, tally)
+    catalogues = stage_catalogues(store, source, request, bricks)
+    found = {"bricks": bricks, "catalogues": catalogues}
+    publish_json(store, request.layout.receipt(CACHE_PHASE, chunk.chunk_id), found)
     return tally.counts()
 
 
@@ -121,9 +125,23 @@ def stage_chunk(
     return stage_bricks(store, source, request.sky, chunk.bricks, targets, tally, right, retry_bad)
 
 
+def stage_catalogues(
+    store: Store, source: Source, request: RunRequest, bricks: dict[str, dict[str, Any]], retry: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Cache the source catalogues of the good bricks of a chunk that the sky closure looks at (see there)."""
+    sampled = set(sampled_bricks(request.run_id, chunks_of_run(store, request)))
+    good = [brick for brick, record in bricks.items() if "reason" not in record and brick in sampled]
+    return cache_catalogues(store, source, request.sky, good, retry)
+
+
+def chunks_of_run(store: Store, request: RunRequest) -> list[ChunkRecord]:
+    """All chunks of a planned run."""
+    return [ChunkRecord.from_event(event) for event in get_json(store, request.layout.chunks)]
+
+
 def bricks_of_run(store: Store, request: RunRequest) -> list[str]:
     """The names of all bricks of a planned run."""
-    chunks = (ChunkRecord.from_event(event) for event in get_json(store, request.layout.chunks))
+    chunks = chunks_of_run(store, request)
     return list(dict.fromkeys(brick for chunk in chunks for brick in chunk.bricks))
 
 

@@ -30,6 +30,7 @@ STATUS_MEANING = {
 UNITS = {
     **dict.fromkeys(("brick_outliers", "control_match", "host_pixels", "leakage", "psf_provenance"), "hosts"),
     **dict.fromkeys(("source_flux", "source_positions", "split_balance"), "hosts"),
+    **dict.fromkeys(("host_record", "sky_closure"), "hosts"), "orientation": "hosts with neighbours",
     **dict.fromkeys(("controls", "maskbits", "reruns", "stamp_hashes"), "stamps"),
     **dict.fromkeys(("coverage", "flux_identity", "magnification", "prior", "realism", "snr_depth"), "rows"),
     **dict.fromkeys(("light_noise", "nulls", "ranges", "schema", "success_rate"), "rows"),

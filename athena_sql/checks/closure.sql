@@ -2,7 +2,7 @@
 -- asks: Does an independent renderer find the same arcs in the stamps, from the manifest and the PSF alone?
 -- statistic: sampled rows that are bad: in some band the flux is off by more than 0.2 %, the difference's norm by
 --   more than 1 %, the second moment by more than 0.5 % or the centroid by more than 0.005 arcsec; or the
---   magnification by more than 0.2 %; or light with Poisson noise has 0.5 % of its variance left when the noise that the manifest fixes
+--   magnification by more than 0.2 %, or the recorded light of the core by 1e-5 of its pixels'; or light with Poisson noise has 0.5 % of its variance left when the noise that the manifest fixes
 --   is taken away; or the row could not be compared (BOUNDS of pipeline/closure_rates.py). Where there are any:
 --   stamps whose pixels are not those that were hashed or not finite, rows with NaN, tasks with two rows, rows of no good injection
 -- bound: the most bad rows that a clean run has, but for one run in a million; of the second kind 0
@@ -36,6 +36,7 @@ rows_sampled AS (
     NOT coalesce(${closure_moment_fine}, false) AS bad_moment,
     NOT coalesce(${closure_centroid_fine}, false) AS bad_centroid,
     NOT coalesce(${closure_magnification_fine}, false) AS bad_magnification,
+    NOT coalesce(${closure_core_fine}, false) AS bad_core,
     NOT coalesce(${closure_noise_fine}, true) AS bad_noise,
     greatest(${closure_l2_columns}) AS worst_l2,
     brickname
@@ -47,12 +48,13 @@ facts AS (
   SELECT
     count(*) AS n,
     count(DISTINCT brickname) AS n_bricks,
-    count_if(bad_flux OR bad_l2 OR bad_moment OR bad_centroid OR bad_magnification OR bad_noise) AS n_bad,
+    count_if(bad_flux OR bad_l2 OR bad_moment OR bad_centroid OR bad_magnification OR bad_core OR bad_noise) AS n_bad,
     count_if(bad_flux) AS n_flux,
     count_if(bad_l2) AS n_l2,
     count_if(bad_moment) AS n_moment,
     count_if(bad_centroid) AS n_centroid,
     count_if(bad_magnification) AS n_magnification,
+    count_if(bad_core) AS n_core,
     count_if(bad_noise) AS n_noise,
     count_if(reason <> '') AS n_reason,
     count_if(damaged OR not_a_number) AS n_damaged,
@@ -106,8 +108,8 @@ SELECT
     '%d of %d rows of %d bricks rendered again are off (flux %d, shape %d, second moment %d, centroid %d, ',
     n_bad, n, n_bricks, n_flux, n_l2, n_moment, n_centroid
   ) || format(
-    'magnification %d, noise %d; %d not comparable%s); the largest difference is %.4f of its arc',
-    n_magnification, n_noise, n_reason, CASE WHEN n_reason > 0 THEN ': ' || reason ELSE '' END,
+    'magnification %d, core %d, noise %d; %d not comparable%s); the largest difference is %.4f of its arc',
+    n_magnification, n_core, n_noise, n_reason, CASE WHEN n_reason > 0 THEN ': ' || reason ELSE '' END,
     coalesce(worst_l2, 0e0)
   ) || format(
     '; %d stamps or their rows have changed or not finite values, %d rows are doubled, %d are of no good injection.',

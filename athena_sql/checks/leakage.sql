@@ -1,12 +1,12 @@
 -- name: leakage
 -- asks: Is everything that a network could recognise in one split only?
--- statistic: hosts, bricks, sky regions, positions within 1 arcsec and raw stamps that stand in two splits; rows
+-- statistic: hosts, bricks, sky regions, positions within the tier's guard and raw stamps that stand in two splits; rows
 --   whose split is none of those that the tier states, and such splits without a row
 -- bound: 0
 -- needs: rows in every split that the tier states (so few blocks of the sky that chance may leave one out:
 --   INCONCLUSIVE, below 40 where blocks are dealt by hash, else 3); where all rows are of `all`, NOT_EXERCISED
 -- stops: splits by row, splits that are NULL or misspelt, a split that is missing, regions dealt
---   twice, a host catalogue with a galaxy under two ids, one stamp read twice
+--   twice, a host catalogue with a galaxy under two ids, hosts nearer than the guard in two splits, one stamp read twice
 -- on failure: look at the regions that the message counts; splits are by HEALPix region, never by row
 WITH rows_split AS (
   SELECT host_id, brickname, region_id, ra, dec, region_split
@@ -61,9 +61,9 @@ raw_stamps AS (
   WHERE tier = ${tier} AND run_id = ${run_id}
   GROUP BY raw_hash
 ),
--- Strips of 1 arcsec in declination: a neighbour within 1 arcsec is in the same strip or the next.
+-- Strips as wide as the guard in declination: a neighbour within it is in the same strip or the next.
 strips AS (
-  SELECT host_id, region_split, ra, dec, cast(floor(dec * 3.6e3) AS bigint) AS strip FROM hosts
+  SELECT host_id, region_split, ra, dec, cast(floor(dec * 3.6e3 / ${guard_arcsec}) AS bigint) AS strip FROM hosts
 ),
 reaching AS (
   SELECT s.host_id AS host_id, s.region_split AS region_split, s.ra AS ra, s.dec AS dec, s.strip + t.step AS strip
@@ -79,7 +79,7 @@ pairs AS (
   JOIN strips AS b ON b.strip = a.strip
 ),
 nearby AS (
-  SELECT host_id FROM pairs WHERE split_a < split_b AND squared <= 1e0
+  SELECT host_id FROM pairs WHERE split_a < split_b AND squared <= power(${guard_arcsec}, 2e0)
 ),
 host_counts AS (
   SELECT
@@ -131,8 +131,8 @@ SELECT
     'of %d hosts, %d bricks and %d regions in %d splits: %d hosts, %d bricks, %d regions, ',
     n_hosts, n_bricks, n_regions, n_splits, hosts_leak, bricks_leak, regions_leak
   ) || format(
-    '%d positions within 1 arcsec and %d raw stamps stand in two splits; %d rows have no split that is stated, ',
-    near_leak, stamps_leak, n_unknown
+    '%d hosts nearer to one of another split than the guard of %.0f arcsec and %d raw stamps in two splits; %d rows have no split that is stated, ',
+    near_leak, ${guard_arcsec}, stamps_leak, n_unknown
   ) || format('%d stated splits have no row', n_missing) || CASE WHEN first_host IS NOT NULL THEN '; the first host is ' || first_host ELSE '' END
     || CASE WHEN first_brick IS NOT NULL THEN '; the first brick is ' || first_brick ELSE '' END || '.' AS message
 FROM facts

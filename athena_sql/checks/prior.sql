@@ -1,16 +1,16 @@
 -- name: prior
 -- asks: Are the parameters drawn as the tier states: its values, its limits, its distributions?
 -- statistic: injections with a value that the tier does not state; cells of the grid that are missing or not as
---   full as the others; quantities that no row has a value of; where there are none, the largest Kolmogorov-Smirnov distance
+--   full as the others; quantities that no row has a value of; seeds and angles that two rows have; where there are none, the largest Kolmogorov-Smirnov distance
 --   (sqrt(n) + 0.12 + 0.11 / sqrt(n)) D of a drawn quantity from the tier's law, at 1,000 edges
--- bound: 0 rows, cells and quantities; 3 (2 exp(-18) = 3e-8 a quantity: for nine of them one false alarm in 3 million runs)
+-- bound: 0 rows, cells and quantities; 3 (2 exp(-18) = 3e-8 a quantity: for ten of them one false alarm in 3 million runs)
 -- needs: 1,000 injections: D of 0.2 is then always found. Rows are the units: each has its own random numbers
 -- stops: source radii uniform in r instead of r^2, a slope, scatter or limit of another tier, dex taken as e-folds,
 --   magnitudes of another zero point, colours added with the wrong sign, diameters for radii, lost grid points, a quantity that is NULL in all rows
 -- on failure: plot a histogram of the quantity named, over manifest, beside pipeline/prior.py's law
 --
 -- Each law is its cumulative function, written from the tier's settings by pipeline/promises.py: of a quantity
--- that follows it, that is uniform. Not held against a law: theta_E, shape and angle of the mass where they
+-- that follows it, that is uniform. Not held against a law: shape and angle of the mass, which
 -- follow the host's light (limits only), and grid axes in units of the seeing or the noise, which the manifest
 -- does not hold. The source's radius is in units of the disc, or of the ellipse around cut and caustic of SIE and
 -- shear: half-axes half_along and half_across (Kormann, Schneider & Bartelmann 1994, A&A 284, 285), as in
@@ -101,6 +101,7 @@ row_counts AS (
   SELECT
     count(*) AS n,
     count_if(NOT as_stated) AS n_unstated,
+    2 * count(*) - count(DISTINCT lens_phi_rad) - count(DISTINCT task_seed64) AS n_repeated,
     count_if(mag_r IS NULL OR color_gr IS NULL OR color_rz IS NULL) AS n_dark
   FROM shaped
 ),
@@ -108,6 +109,7 @@ facts AS (
   SELECT
     r.n AS n, w.k AS k, w.quantity AS quantity, w.n_quantities AS n_quantities,
     r.n_unstated + r.n_dark + w.n_outside AS n_off,
+    r.n_repeated AS n_repeated,
     abs(${prior_n_cells} - c.n_cells) + CASE WHEN c.uneven > 0 THEN 1 ELSE 0 END AS cells_off,
     ${prior_n_quantities} - w.n_quantities AS n_lost
   FROM row_counts AS r
@@ -117,18 +119,18 @@ facts AS (
 SELECT
   CASE
     WHEN n = 0 THEN 'NOT_EXERCISED'
-    WHEN n_off + cells_off + n_lost > 0 OR k > 3e0 THEN 'FAIL'
+    WHEN n_off + cells_off + n_lost + n_repeated > 0 OR k > 3e0 THEN 'FAIL'
     WHEN n < 1000 THEN 'INCONCLUSIVE'
     ELSE 'PASS'
   END AS status,
-  CASE WHEN n_off + cells_off + n_lost > 0 THEN cast(n_off + cells_off + n_lost AS double) ELSE k END AS statistic,
-  CASE WHEN n_off + cells_off + n_lost > 0 THEN 0e0 ELSE 3e0 END AS bound,
+  CASE WHEN n_off + cells_off + n_lost + n_repeated > 0 THEN cast(n_off + cells_off + n_lost + n_repeated AS double) ELSE k END AS statistic,
+  CASE WHEN n_off + cells_off + n_lost + n_repeated > 0 THEN 0e0 ELSE 3e0 END AS bound,
   n,
   format(
     'of %d drawn quantities the one least like the tier''s law is %s: (sqrt(n) + ...) D = %.2f; ',
     ${prior_n_quantities}, coalesce(quantity, '(none)'), k
   ) || format(
-    '%d of %d injections lie outside the tier''s values or limits, %d cells of the grid are uneven or missing, %d quantities have no value.',
-    n_off, n, cells_off, n_lost
+    '%d of %d injections lie outside the tier''s values or limits, %d cells of the grid are uneven or missing, %d quantities have no value, %d seeds or angles are drawn twice.',
+    n_off, n, cells_off, n_lost, n_repeated
   ) AS message
 FROM facts

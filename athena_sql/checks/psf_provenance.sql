@@ -2,11 +2,12 @@
 -- asks: Did the PSF of every stamp come from the survey's psfsize map, in every brick and band?
 -- statistic: fraction of the hosts of the worst brick (of those with 8 hosts or more) without a value of the
 --   map in some band; or the first of the other bounds that is broken
--- bound: 0.25 of a brick's hosts; 0.01 of all hosts; 0 stamps with psfsize 0 or NULL; psf_fwhm_used/psfsize
+-- bound: 0.25 of a brick's hosts; 0.01 of all hosts; 0 stamps with psfsize 0 or NULL, or of another profile than the
+--   tier's; psf_fwhm_used/psfsize
 --   within 2 % of the profile's own ratio; psfsize not the same everywhere
 -- needs: 30 hosts, 8 in some brick. At the allowed 1 % a brick of 18 hosts exceeds 25 % once in 1e6
 -- stops: PSF sizes of 0 (98 % of them were in one brick: nobody looked per brick), a default PSF, FWHM =
---   psfsize, FWHM taken as sigma, arcsec as pixels, another band's PSF: all as recorded; what was really
+--   psfsize, another profile or beta than the tier's, FWHM taken as sigma, arcsec as pixels, another band's PSF: all as recorded; what was really
 --   convolved with is for closure to say
 -- on failure: look at the brick in the message: is its psfsize map there, and covered? Leave such bricks out
 --
@@ -28,7 +29,7 @@ WITH stamps_asked AS (
     psf_fwhm_used_g / psfsize_g AS ratio_g,
     psf_fwhm_used_r / psfsize_r AS ratio_r,
     psf_fwhm_used_z / psfsize_z AS ratio_z,
-    coalesce(psf_kind, 'image') <> 'image' AS has_profile,
+    NOT coalesce(${psf_promised}, false) AS other_profile,
     coalesce(psf_source_g = 'given' OR psf_source_r = 'given' OR psf_source_z = 'given', false) AS is_given,
     CASE
       WHEN psf_kind = 'gaussian' THEN 1e0
@@ -81,7 +82,7 @@ rows_off AS (
     count_if(
       cutout_ok AND NOT coalesce(psfsize_g > 0e0 AND psfsize_r > 0e0 AND psfsize_z > 0e0, false)
     ) AS n_zero,
-    count_if(has_profile AND expected_ratio IS NULL) AS n_unknown,
+    count_if(cutout_ok AND other_profile) AS n_unknown,
     count(DISTINCT CASE WHEN is_given THEN host_id END) AS n_given,
     coalesce(max(greatest(
       abs(coalesce(ratio_g / expected_ratio, 1e0) - 1e0),
@@ -89,7 +90,9 @@ rows_off AS (
       abs(coalesce(ratio_z / expected_ratio, 1e0) - 1e0)
     )), 0e0) AS ratio_off,
     coalesce(
-      min(psfsize_g) = max(psfsize_g) OR min(psfsize_r) = max(psfsize_r) OR min(psfsize_z) = max(psfsize_z),
+      min(CASE WHEN NOT is_given THEN psfsize_g END) = max(CASE WHEN NOT is_given THEN psfsize_g END)
+      OR min(CASE WHEN NOT is_given THEN psfsize_r END) = max(CASE WHEN NOT is_given THEN psfsize_r END)
+      OR min(CASE WHEN NOT is_given THEN psfsize_z END) = max(CASE WHEN NOT is_given THEN psfsize_z END),
       false
     ) AS is_constant
   FROM stamps_asked
@@ -98,9 +101,9 @@ SELECT
   CASE
     WHEN n_rows = 0 OR n_zero > 0 OR n_unknown > 0 OR NOT ratio_off <= 0.02e0 THEN 'FAIL'
     WHEN without_map > 0.01e0 OR worst > 0.25e0 THEN 'FAIL'
+    WHEN is_constant AND n_hosts >= 30 AND most_hosts >= 8 THEN 'FAIL'
     WHEN n_given > 0 THEN 'WARN'
     WHEN n_hosts < 30 OR most_hosts < 8 THEN 'INCONCLUSIVE'
-    WHEN is_constant THEN 'FAIL'
     ELSE 'PASS'
   END AS status,
   CASE
@@ -121,7 +124,7 @@ SELECT
     '%d hosts in %d bricks: %.2f %% without a psfsize map value in their worst band, %.1f %% in brick %s; ',
     n_hosts, n_bricks, 1e2 * coalesce(without_map, 0e0), 1e2 * worst, coalesce(worst_brick, '(none)')
   ) || format(
-    '%d stamps with psfsize 0 or NULL, %d with an unknown profile, FWHM/psfsize off by at most %.2f %%%s',
+    '%d stamps with psfsize 0 or NULL, %d with another profile than the tier''s, FWHM/psfsize off by at most %.2f %%%s',
     n_zero, n_unknown, 1e2 * ratio_off,
     CASE WHEN is_constant THEN '; psfsize is the same everywhere' ELSE '' END
   ) || CASE WHEN n_given > 0 THEN format('; of %d hosts it was given by hand.', n_given) ELSE '.' END AS message

@@ -1,6 +1,6 @@
 -- name: schema
 -- asks: Are the tables the ones that the code means, column by column, and is there anything in them?
--- statistic: columns of manifest, metrics, stamps and closure that are missing, extra or of another type
+-- statistic: columns of manifest, metrics, stamps, closure and sky that are missing, extra or of another type
 -- bound: 0, and manifest, metrics and stamps have rows of this run
 -- needs: nothing
 -- stops: a catalogue older than the code; a column that was renamed, dropped or written as another type;
@@ -15,7 +15,7 @@ WITH expected AS (
 found AS (
   SELECT table_name, column_name, data_type
   FROM information_schema.columns
-  WHERE table_schema = '${database}' AND table_name IN ('manifest', 'metrics', 'stamps', 'closure')
+  WHERE table_schema = '${database}' AND table_name IN ('manifest', 'metrics', 'stamps', 'closure', 'sky')
 ),
 compared AS (
   SELECT

@@ -19,6 +19,7 @@ CREATE EXTERNAL TABLE darkhalo.closure (
   `closure_centroid_g_arcsec` double COMMENT 'distance of the added light\'s centroid from the reference\'s, in g [arcsec]',
   `closure_centroid_r_arcsec` double COMMENT 'distance of the added light\'s centroid from the reference\'s, in r [arcsec]',
   `closure_centroid_z_arcsec` double COMMENT 'distance of the added light\'s centroid from the reference\'s, in z [arcsec]',
+  `closure_core` double COMMENT 'recorded light in the middle (core_flux_r, host_core_flux) less that of the stored pixels, over the sum of their absolute values; the worst',
   `closure_magnification` double COMMENT 'recorded magnification over the reference\'s, minus 1',
   `closure_noise_g` double COMMENT 'square of what the light\'s noise does not explain over the noise\'s variance, in g; NULL without noise of the light',
   `closure_noise_r` double COMMENT 'square of what the light\'s noise does not explain over the noise\'s variance, in r; NULL without noise of the light',

@@ -28,6 +28,9 @@ CREATE EXTERNAL TABLE darkhalo.manifest (
   `src_flux_r_nmgy` double COMMENT 'unlensed total source flux in r [nmgy]',
   `src_flux_z_nmgy` double COMMENT 'unlensed total source flux in z [nmgy]',
   `host_mag_r` double COMMENT 'AB magnitude of the host in r, as observed [mag]',
+  `host_flux_g_nmgy` double COMMENT 'the catalogue\'s flux of the host in g, as observed [nmgy]',
+  `host_flux_r_nmgy` double COMMENT 'the catalogue\'s flux of the host in r, as observed [nmgy]',
+  `host_flux_z_nmgy` double COMMENT 'the catalogue\'s flux of the host in z, as observed [nmgy]',
   `psfdepth_g` double COMMENT 'the catalogue\'s inverse variance of a point source in g [1/nmgy^2]',
   `psfdepth_r` double COMMENT 'the catalogue\'s inverse variance of a point source in r [1/nmgy^2]',
   `psfdepth_z` double COMMENT 'the catalogue\'s inverse variance of a point source in z [1/nmgy^2]'

@@ -26,6 +26,9 @@ CREATE EXTERNAL TABLE darkhalo.metrics (
   `src_flux_g_nmgy` double COMMENT 'unlensed total source flux in g [nmgy]',
   `src_flux_r_nmgy` double COMMENT 'unlensed total source flux in r [nmgy]',
   `src_flux_z_nmgy` double COMMENT 'unlensed total source flux in z [nmgy]',
+  `host_flux_g_nmgy` double COMMENT 'the catalogue\'s flux of the host in g, as observed [nmgy]',
+  `host_flux_r_nmgy` double COMMENT 'the catalogue\'s flux of the host in r, as observed [nmgy]',
+  `host_flux_z_nmgy` double COMMENT 'the catalogue\'s flux of the host in z, as observed [nmgy]',
   `cutout_ok` boolean COMMENT 'the stamp was cut from the coadd',
   `quarantine_reason` string COMMENT 'why there is no stamp: missing_file, missing_band, truncated, corrupt, hash_mismatch, bailout, bad_wcs, off_edge, no_coverage, not_finite, no_psf, psf_out_of_range, gain_out_of_range ...',
   `metrics_ok` boolean COMMENT 'every measurement of the row and every pixel of its stamp exists and is finite',
@@ -77,12 +80,17 @@ CREATE EXTERNAL TABLE darkhalo.metrics (
   `offset_x_arcsec` double COMMENT 'cx: host\'s sub-pixel offset from the stamp\'s middle, +x [arcsec]',
   `offset_y_arcsec` double COMMENT 'cy: host\'s sub-pixel offset from the stamp\'s middle, +y [arcsec]',
   `core_flux_r_nmgy` double COMMENT 'flux of the central 10 x 10 pixels of the stamp in r, arcs included [nmgy]',
-  `host_core_flux_r_nmgy` double COMMENT 'the same of the raw cutout [nmgy]',
+  `host_core_flux_g_nmgy` double COMMENT 'the same of the raw cutout, in g [nmgy]',
+  `host_core_flux_r_nmgy` double COMMENT 'the same of the raw cutout, in r [nmgy]',
+  `host_core_flux_z_nmgy` double COMMENT 'the same of the raw cutout, in z [nmgy]',
   `host_x_arcsec` double COMMENT 'centroid of the host\'s light in r from its catalogue position, +x; NULL where a neighbour outshines it [arcsec]',
   `host_y_arcsec` double COMMENT 'centroid of the host\'s light in r from its catalogue position, +y [arcsec]',
-  `sky_noise_g` double COMMENT 'pixel noise of the raw cutout in g over the one that invvar tells',
-  `sky_noise_r` double COMMENT 'pixel noise of the raw cutout in r over the one that invvar tells',
-  `sky_noise_z` double COMMENT 'pixel noise of the raw cutout in z over the one that invvar tells'
+  `sky_noise_g` double COMMENT 'pixel noise of the raw cutout in g, of pixels two apart, over the one that invvar tells',
+  `sky_noise_r` double COMMENT 'pixel noise of the raw cutout in r, of pixels two apart, over the one that invvar tells',
+  `sky_noise_z` double COMMENT 'pixel noise of the raw cutout in z, of pixels two apart, over the one that invvar tells',
+  `sky_level_g` double COMMENT 'sky left in the raw cutout in g: mode of its pixels, in the noise that invvar tells',
+  `sky_level_r` double COMMENT 'sky left in the raw cutout in r: mode of its pixels, in the noise that invvar tells',
+  `sky_level_z` double COMMENT 'sky left in the raw cutout in z: mode of its pixels, in the noise that invvar tells'
 )
 PARTITIONED BY (tier string, run_id string, region_split string)
 STORED AS PARQUET

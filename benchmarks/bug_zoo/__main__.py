@@ -23,6 +23,7 @@ from scipy.stats import beta
 
 from benchmarks.bug_zoo import code_bugs, table_bugs
 from benchmarks.bug_zoo.clean_runs import clean_runs
+from benchmarks.bug_zoo.sky_bugs import SKY_BUGS
 from benchmarks.bug_zoo.world import World, judge, judge_again, read_tables, stopped_by, write_tables
 
 CODE_BRICKS, TABLE_BRICKS = 3, 6
@@ -33,7 +34,7 @@ Row = dict[str, Any]
 def plant_in_code(world: World, only: str, noise: bool) -> Iterator[Row]:
     """Each bug in the code of 4a or 4c, on the run that it makes."""
     clean = [("none", "no bug", code_bugs.with_noise(nullcontext))] if noise else []
-    for family, name, bug in (*clean, *code_bugs.BUGS):
+    for family, name, bug in (*clean, *code_bugs.BUGS, *SKY_BUGS):
         patch = code_bugs.with_noise(bug) if noise else bug
         if only not in f"{family}: {name}":
             continue

@@ -26,6 +26,7 @@ from pipeline.manifest import plan_run
 from pipeline.parquet import content_hash
 from pipeline.promises import promises
 from pipeline.schema import SPLITS
+from pipeline.sky import close_sky
 from pipeline.staging import cache_chunk
 from pipeline.storage import RunLayout, hosts_key
 from pipeline.store import FolderStore, get_json, publish
@@ -75,6 +76,7 @@ class World:
                 inject_chunk(self.store, request, chunk)
         with mock.patch.object(closure, "render", _render_once):
             close_run(self.store, request)
+        close_sky(self.store, request)
         return self.store.root / request.layout.prefix
 
     def forget(self, run_id: str) -> None:
@@ -109,7 +111,7 @@ def stopped_by(judged: Mapping[str, Any]) -> list[str]:
 def read_tables(folder: Path) -> Tables:
     """The run's tables with the column region_split, the stamps without their pixels."""
     tables = {}
-    for name in ("manifest", "metrics", "stamps", "closure"):
+    for name in ("manifest", "metrics", "stamps", "closure", "sky"):
         parts = []
         for path in sorted((folder / name).rglob("*.parquet")):
             with pq.ParquetFile(path) as file:

@@ -126,10 +126,10 @@ def snr_of_all_rows(tables: Tables, f: float) -> None:
 
 
 def deep_controls(tables: Tables, f: float) -> None:
-    """D of the two-sample statistic is the part of the controls' hosts with another depth."""
+    """D - 0.02 of the two-sample statistic: D is the part of the controls' hosts with another depth."""
     rows = controls(tables["metrics"])
     n, m = len(rows), len({row["host_id"] for row in injected(tables["metrics"])})
-    share(rows, 2.8 * f / math.sqrt(n * m / (n + m)), psfdepth_r=100.0)
+    share(rows, 0.02 + 2.8 * f / math.sqrt(n * m / (n + m)), psfdepth_r=100.0)
 
 
 def bright_cores(tables: Tables, f: float) -> None:
@@ -173,9 +173,9 @@ def light_gained(slope: float) -> Knob:
 
 
 def near_neighbour(tables: Tables, f: float) -> None:
-    """A host of another split lies f arcsec away."""
+    """A host of another split lies f times debug's guard of 24 arcsec away."""
     a, b = tables["manifest"][5], tables["manifest"][OF_BRICK + 5]
-    b |= {"ra": a["ra"], "dec": a["dec"] + f / 3600}
+    b |= {"ra": a["ra"], "dec": a["dec"] + 24 * f / 3600}
 
 
 def noise_of_light(mean: float = 0.0, square: float = 1.0, gain: float = 0.0, loss: float = 0.0) -> Knob:
@@ -252,7 +252,8 @@ def lens_shapes(tables: Tables, f: float) -> None:
         cell = dict(zip(names, GRID[k % len(GRID)], strict=True))
         radius = cell["theta_e_arcsec"] * math.sqrt(k * 0.618 % 1)
         tables["manifest"].append(
-            {**row, **cell, **colours, "task_id": str(k), "src_x_arcsec": radius, "src_y_arcsec": 0.0,
+            {**row, **cell, **colours, "task_id": str(k), "task_seed64": k, "lens_phi_rad": math.pi * k / n,
+             "src_x_arcsec": radius, "src_y_arcsec": 0.0,
              "lens_e": 0.3 * (d + (1 - d) * (k + 0.5) / n)}
         )  # fmt: skip
 
@@ -323,6 +324,7 @@ BOUNDS = (
     closure_off("closure_moment_z", "moment"),
     closure_off("closure_centroid_r_arcsec", "centroid_arcsec"),
     closure_off("closure_magnification", "magnification"),
+    closure_off("closure_core", "core"),
     closure_off("closure_noise_g", "noise"),
     Bound("closure", "bad rows", bad_closure_rows),
     Bound("closure_snr", "ln 1.5 of the peak",
@@ -347,9 +349,16 @@ BOUNDS = (
     Bound("flux_theta_e", "half of the rows", share_of("metrics", 0.5, injected, magnification=20.0)),
     Bound("flux_theta_e", "a slope of 0.2", light_gained(0.2), below=True),
     Bound("flux_theta_e", "a slope of 0.8", light_gained(0.8)),
-    Bound("host_pixels", "0.08 arcsec",
-          all_of("metrics", host_x_arcsec=lambda row, f: 0.08 * f, host_y_arcsec=lambda row, f: 0.0)),
-    Bound("leakage", "1 arcsec", near_neighbour, below=True),
+    Bound("host_pixels", "0.015 arcsec",
+          all_of("metrics", host_x_arcsec=lambda row, f: 0.015 * f, host_y_arcsec=lambda row, f: 0.0)),
+    Bound("host_pixels", "noise of 0.6 in a brick", all_of(
+        "metrics", lambda rows: of_brick(rows, 1), sky_noise_r=lambda row, f: 0.6 * f), below=True),
+    Bound("host_record", "0.5 % of psfsize", all_of("sky", sky_psf_g=lambda row, f: 0.005 * f)),
+    Bound("orientation", "0.7", all_of("sky", sky_orientation=lambda row, f: 0.7 * f), below=True),
+    Bound("sky_closure", "6 % of the light", all_of("sky", sky_light_r=lambda row, f: f * math.log(1.06))),
+    Bound("sky_closure", "a sky of 0.5 in a brick", all_of(
+        "sky", lambda rows: of_brick(rows, 1), sky_left_g=lambda row, f: 0.5 * f)),
+    Bound("leakage", "the guard", near_neighbour, below=True),
     Bound("light_noise", "mean", noise_of_light(mean=1.0)),
     Bound("light_noise", "variance", noise_of_light(square=2.0)),
     Bound("light_noise", "gain", noise_of_light(gain=1.0)),
@@ -385,7 +394,7 @@ BOUNDS = (
         src_flux_r_nmgy=scaled("src_flux_r_nmgy", lambda f: math.exp(1e-4 * f)))),
     Bound("source_flux", "0.1 of the hosts", share_of("metrics", 0.1, one_a_host, host_core_flux_r_nmgy=1e4)),
     Bound("source_flux", "1.5 mag", all_of("metrics", host_core_flux_r_nmgy=scaled(
-        "host_core_flux_r_nmgy", lambda f: 10 ** (0.4 * (1.5 * f + 0.3))))),  # healthy: 0.3 mag fainter
+        "host_core_flux_r_nmgy", lambda f: 10 ** (0.4 * (1.5 * f + 0.6))))),  # healthy: 0.6 mag fainter
     Bound("source_positions", "2.8", one_sided_angles),
     Bound("split_balance", "5.5 errors", heavier_lenses),
     Bound("split_fractions", "Bernstein's t", rows_of_another_split, tier="pilot"),

@@ -17,14 +17,17 @@ from pipeline.checks import CheckResult, load_checks, render, result_from_error,
 from pipeline.closure_rates import rows_needed
 from pipeline.parquet import from_columns
 from pipeline.promises import promises
-from pipeline.schema import BANDS, CLOSURE, MANIFEST, MASK_BITS, METRICS, SPLITS, STAMPS
+from pipeline.schema import BANDS, CLOSURE, MANIFEST, MASK_BITS, METRICS, SKY, SPLITS, STAMPS
 from pipeline.settings import HostChoice
 from pipeline.storage import RunLayout
 from pipeline.tier import Tier, load_tier
 
 LAYOUT = RunLayout("debug", "r1")
 GRID = tuple(product((0.3, 0.6, 1.0), (1.0, 2.0), (0.08, 0.15), (0.0, 0.3), (0.0, 0.03)))
-MOFFAT_RATIO = 4 * np.sqrt(2 ** (1 / 2.9) - 1) * 1.9 / (2 * np.sqrt(2 * np.log(2)) * np.sqrt(2 * 2.9 - 1))
+BETA = 2.85
+MOFFAT_RATIO = (
+    4 * np.sqrt(2 ** (1 / BETA) - 1) * (BETA - 1) / (2 * np.sqrt(2 * np.log(2)) * np.sqrt(2 * BETA - 1))
+)
 _DEBUG = load_tier("debug")
 TIER = replace(  # bricks are dealt as they come, so no split has exactly as many hosts as another
     _DEBUG, hosts=HostChoice(per_brick=18), splits=replace(_DEBUG.splits, deal="balanced")
@@ -116,13 +119,22 @@ def make_run(
         **{f"src_flux_{b}_nmgy": injected(flux[b]) for b in BANDS},
     }
     depth = {f"psfdepth_{b}": by_host(200, 800) for b in BANDS}
-    manifest = {**identity, "task_seed64": np.arange(n), **parameters, "host_mag_r": host_mag, **depth}
+    host_flux = {f"host_flux_{b}_nmgy": 10 ** (-0.4 * (host_mag - 22.5)) for b in BANDS}
+    manifest = {
+        **identity,
+        "task_seed64": np.arange(n),
+        **parameters,
+        "host_mag_r": host_mag,
+        **depth,
+        **host_flux,
+    }
     added = {b: injected(flux[b] * gain * in_stamp) for b in BANDS}
-    core = 10 ** (-0.4 * (host_mag + 0.3 - 22.5))
+    core = 10 ** (-0.4 * (host_mag + 0.5 - 22.5))
     metrics = {
         **identity,
         **parameters,
         **depth,
+        **host_flux,
         "cutout_ok": np.ones(n, bool),
         "quarantine_reason": [None] * n,
         "metrics_ok": np.ones(n, bool),
@@ -130,7 +142,7 @@ def make_run(
         **{f"psf_source_{b}": ["map"] * n for b in BANDS},
         **{f"psf_fwhm_used_{b}": psfsize[b] * MOFFAT_RATIO for b in BANDS},
         "psf_kind": ["moffat"] * n,
-        "psf_beta": np.full(n, 2.9),
+        "psf_beta": np.full(n, BETA),
         "arc_snr": injected(0.6 * added["r"] * np.sqrt(depth["psfdepth_r"])),
         "arc_snr_sky": injected(0.6 * added["r"] * np.sqrt(depth["psfdepth_r"])),
         **{f"gain_{b}": [None] * n for b in BANDS},
@@ -145,11 +157,12 @@ def make_run(
         "mask_medium_frac": np.where(host % 4, 0.0, 0.1),
         "offset_x_arcsec": by_host(-0.13, 0.13),
         "offset_y_arcsec": by_host(-0.13, 0.13),
-        "host_core_flux_r_nmgy": core,
+        **{f"host_core_flux_{b}_nmgy": core for b in BANDS},
         "core_flux_r_nmgy": core + np.where(is_control, 0, 0.3 * added["r"]),
         "host_x_arcsec": by_host(-0.03, 0.03),
         "host_y_arcsec": by_host(-0.03, 0.03),
         **{f"sky_noise_{b}": by_host(0.95, 1.05) for b in BANDS},
+        **{f"sky_level_{b}": by_host(0.1, 0.2) for b in BANDS},
     }
     raw = [f"{h:016x}" for h in host]
     stamps = {
@@ -168,6 +181,7 @@ def make_run(
         for name in CLOSURE.names
         if name.startswith("closure_") and name != "closure_reason"
     }
+    off["closure_core"] = np.zeros(len(sampled))
     off |= {name: [None] * len(sampled) for name in CLOSURE.names if "noise" in name or "snr" in name}
     off |= {name: rng.normal(-0.1, 0.1, len(sampled)) for name in ("closure_arc_snr", "closure_arc_peak_snr")}
     closure = {
@@ -176,9 +190,22 @@ def make_run(
         "closure_reason": [None] * len(sampled),
         **off,
     }
+    first = np.arange(0, n, per_host)
+    sky = {
+        **dict.fromkeys(SKY.names, np.zeros(n_hosts)),
+        **{name: np.array(identity[name])[first] for name in ("host_id", "brickname")},
+        "raw_hash": np.array(raw)[first],
+        "sky_reason": [None] * n_hosts,
+        "sky_neighbours": np.full(n_hosts, 3),
+        "sky_orientation": rng.normal(0.95, 0.03, n_hosts),
+        **{f"sky_{name}_{b}": rng.normal(0, 0.03, n_hosts) for name in ("light", "left") for b in BANDS},
+        **{f"sky_{axis}_{b}_arcsec": rng.normal(0, 0.02, n_hosts) for axis in ("x", "y") for b in BANDS},
+        **{f"sky_slope_{b}": rng.uniform(0, 0.3, n_hosts) for b in BANDS},
+        **{f"sky_scatter_{b}": rng.normal(0.9, 0.03, n_hosts) for b in BANDS},
+    }
     made = {
         "manifest": (MANIFEST, manifest), "metrics": (METRICS, metrics), "stamps": (STAMPS, stamps),
-        "closure": (CLOSURE, closure),
+        "closure": (CLOSURE, closure), "sky": (SKY, sky),
     }  # fmt: skip
     return {name: from_columns(table, columns) for name, (table, columns) in made.items()}
 

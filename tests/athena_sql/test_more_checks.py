@@ -87,7 +87,7 @@ def test_positions_within_an_arcsecond_leak(judge: Judge, clean: Tables) -> None
     at = plant(at, "manifest", "dec", 0.0, lambda row: row["host_id"] in ("10000-0-0", "10000-1-12"))
     result = judge(at, "leakage")
     assert (result.status, result.statistic) == ("FAIL", 1.0)
-    assert "1 positions within 1 arcsec" in result.message
+    assert "1 hosts nearer to one of another split than the guard of 24 arcsec" in result.message
 
 
 def test_controls_of_other_galaxies_fail(judge: Judge, mixed: Tables) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from local_cloud.athena_engine import engine
 from pipeline.checks import CheckResult
-from pipeline.schema import CHECK_RESULTS, CLOSURE, MANIFEST, METRICS, SELECTION_FUNCTION, TABLES, Table
+from pipeline.schema import CHECK_RESULTS, CLOSURE, MANIFEST, METRICS, SELECTION_FUNCTION, SKY, TABLES, Table
 from tests.athena_sql.synthetic import Tables, run_check, write_run
 
 NAN = float("nan")
@@ -95,6 +95,14 @@ def test_nan_in_any_column_of_closure_is_counted(tmp_path, clean, written, asked
     assert (result.status, result.statistic) == ("FAIL", len(floats(CLOSURE)))
 
 
+def test_nan_in_any_column_of_sky_is_counted(tmp_path, clean, written, asked) -> None:
+    table = clean["sky"]
+    for row, column in enumerate(floats(SKY)):
+        table = with_nan(table, column, 2 * row)
+    result = judged(tmp_path, {**clean, "sky": table}, "sky_closure")
+    assert (result.status, result.statistic) == ("FAIL", len(floats(SKY)))
+
+
 def test_no_other_table_that_the_gate_reads_has_floats() -> None:
-    judged_here, after_the_gate = {MANIFEST, METRICS, CLOSURE}, {CHECK_RESULTS, SELECTION_FUNCTION}
+    judged_here, after_the_gate = {MANIFEST, METRICS, CLOSURE, SKY}, {CHECK_RESULTS, SELECTION_FUNCTION}
     assert not [table.name for table in set(TABLES) - judged_here - after_the_gate if floats(table)]

@@ -78,7 +78,9 @@ def drawn(n: int = 4000) -> dict[str, np.ndarray]:
         "flux_z_nmgy": 10 ** rng.uniform(1, 2, n),
         "shape_e1": rng.normal(0, 0.1, n), "shape_e2": rng.normal(0, 0.1, n),
     }  # fmt: skip
-    made = prior.draw(hosts, rng.uniform(size=(len(prior.USES), n)), PILOT.prior)
+    made = {"host_flux_z_nmgy": hosts["flux_z_nmgy"]} | prior.draw(
+        hosts, rng.uniform(size=(len(prior.USES), n)), PILOT.prior
+    )
     mags = {
         "g": made["src_mag_r"] + made["src_color_g_r"], "r": made["src_mag_r"],
         "z": made["src_mag_r"] - made["src_color_r_z"],
@@ -94,6 +96,7 @@ def write_manifest(folder: Path, columns: dict[str, np.ndarray]) -> CheckResult:
         "region_id": np.zeros(n, int), "lens_model": ["SIE"] * n, "is_control": np.zeros(n, bool),
         "task_seed64": np.arange(n), "host_mag_r": np.full(n, 19.0), "src_dmag": columns["src_mag_r"] - 19.0,
         **{f"psfdepth_{b}": np.full(n, 500.0) for b in BANDS},
+        **{f"host_flux_{b}_nmgy": np.full(n, 10 ** (0.4 * 3.5)) for b in BANDS},
     }  # fmt: skip
     own = {name: values for name, values in columns.items() if name in MANIFEST.names}
     write_run(folder, {"manifest": from_columns(MANIFEST, {**identity, **own})})
@@ -103,7 +106,7 @@ def write_manifest(folder: Path, columns: dict[str, np.ndarray]) -> CheckResult:
 def test_prior_agrees_with_the_planner(tmp_path: Path) -> None:
     result = write_manifest(tmp_path, drawn())
     assert result.status == "PASS", result.message
-    assert "of 8 drawn quantities" in result.message
+    assert "of 9 drawn quantities" in result.message
 
 
 @pytest.mark.parametrize(
@@ -118,6 +121,12 @@ def test_prior_agrees_with_the_planner(tmp_path: Path) -> None:
         (lambda d: {"shear": d["shear"] / 2}, "shear"),
         (lambda d: {"lens_phi_rad": (d["lens_phi_rad"] + np.pi / 2) % np.pi}, "source radius"),
         (lambda d: {"theta_e_arcsec": d["theta_e_arcsec"] * 0.262}, "outside"),
+        (lambda d: {"theta_e_arcsec": 0 * d["theta_e_arcsec"] + 1.2}, "outside"),
+        (lambda d: {"host_flux_z_nmgy": 0.5 * d["host_flux_z_nmgy"]}, "theta_e_arcsec at its host's light"),
+        (
+            lambda d: {"lens_phi_rad": d["lens_phi_rad"][np.arange(len(d["lens_phi_rad"])) // 2]},
+            "drawn twice",
+        ),
         (lambda d: {"lens_e": 0 * d["lens_e"] + 0.56}, "outside"),
     ],
 )

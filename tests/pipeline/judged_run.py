@@ -76,7 +76,7 @@ def _planned(run_id: str) -> tuple[TemporaryDirectory[str], RunRequest]:
     store = FolderStore(Path(folder.name))
     request = RunRequest("debug", run_id, store_hosts(store, make_hosts(3)), "file:///sky", n_bricks=3)
     plan_run(store, request)
-    for table, split in (("metrics", "train"), ("stamps", "train"), ("closure", "all")):
+    for table, split in (("metrics", "train"), ("stamps", "train"), ("closure", "all"), ("sky", "all")):
         publish(store, request.layout.partition(table, split).part(0), f"{table} of {run_id}".encode())
     return folder, request
 

@@ -15,6 +15,7 @@ from pipeline.events import ChunkRecord, RunRequest
 from pipeline.inject import inject_chunk
 from pipeline.parquet import to_bytes
 from pipeline.schema import HOSTS, MANIFEST
+from pipeline.sky import close_sky
 from pipeline.staging import cache_chunk
 from pipeline.storage import hosts_key
 from pipeline.store import FolderStore, publish, publish_json
@@ -40,8 +41,9 @@ def small_run(root: Path, closure: bool = True, noise: bool = False) -> SmallRun
     """One brick, one chunk, TASKS rows; noise: of the added light."""
     (brick,) = write_sky(root / "sky", 1, brick_pixels=450, seed=11, hosts_per_brick=4)
     hosts = select_hosts([root / "sky" / tractor_path(brick.name)]).replace_schema_metadata(None)
-    hosts = hosts.select(HOSTS.names)
     store = FolderStore(root / "bucket")
+    publish(store, hosts_key("0" * 64), to_bytes(hosts))
+    hosts = hosts.select(HOSTS.names)
     settings = json.dumps(replace(load_tier("debug"), poisson_noise=noise).settings())
     request = RunRequest("debug", "r1", hosts_key("0" * 64), f"file://{root / 'sky'}", 3, settings=settings)
     rows = manifest.manifest_rows(hosts, manifest.tier_of(request))
@@ -55,4 +57,5 @@ def small_run(root: Path, closure: bool = True, noise: bool = False) -> SmallRun
     run = SmallRun(store, request, root / "bucket" / layout.prefix)
     if closure:
         close_run(store, request)
+        close_sky(store, request)
     return run

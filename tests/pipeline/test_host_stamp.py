@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import numpy as np
 import pyarrow as pa
 import pytest
-from scipy import stats
+from scipy import signal, stats
 
-from pipeline import inject
+from pipeline import host_light, inject
 from pipeline.inject import _host_stamp
 from pipeline.manifest import manifest_rows
 from pipeline.night_sky import SKY
@@ -128,3 +128,27 @@ def test_the_sub_pixel_phase_of_hosts_and_of_their_sources_is_uniform(world):
         assert stats.kstest(phase, "uniform", (-0.5, 1.0)).pvalue > 1e-3
         source = [offset[task["host_id"]] + task[f"src_{axis}_arcsec"] for task in tasks]
         assert stats.kstest(np.mod(np.array(source) / PIXEL_SCALE, 1.0), "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("side", [0.0, 0.38])  # 0.38: lag 1 is +0.59, as of BASS
+def test_noise_is_its_scatter_whatever_neighbours_have_in_common(side):
+    """Noise of 0.82 of invvar's, beside galaxies: differences of neighbours would show 0.52 of it."""
+    kernel = np.array([side, 1, side]) / np.sqrt(1 + 2 * side**2)
+    white = np.random.default_rng(1).standard_normal((3, 66, 66))
+    noise = signal.sepfir2d(white[0], kernel, kernel)[1:-1, 1:-1]
+    invvar = np.full((64, 64), 4.0)
+    image = 0.82 * noise / 2 + 50 * np.exp(-((np.arange(64) - 32) ** 2) / 8)[:, None]
+    assert 0.74 < host_light.noise_ratio(image, invvar) < 0.86
+    assert 1.35 < host_light.noise_ratio(image + white[1, 1:-1, 1:-1] * 0.82 / 2, invvar) / 0.82 < 1.45
+
+
+def test_the_sky_is_the_mode_that_light_hardly_draws():
+    rng = np.random.default_rng(2)
+    invvar = np.full((64, 64), 4.0)
+    sky = rng.standard_normal((64, 64)) / 2
+    stars = np.where(rng.random((64, 64)) < 0.1, 20.0, 0.0)
+    assert abs(host_light.sky_level(sky, invvar)) < 0.1
+    assert abs(host_light.sky_level(sky + stars, invvar)) < 0.1
+    assert abs(host_light.sky_level(sky + stars + 2.5, invvar) - 5) < 0.1
+    assert host_light.sky_level(np.zeros((64, 64)), invvar) == 0
+    assert np.isnan(host_light.sky_level(sky, 0 * invvar))

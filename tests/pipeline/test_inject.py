@@ -27,7 +27,7 @@ from pipeline.parquet import read, to_bytes
 from pipeline.schema import BANDS, MANIFEST, METRICS, STAMPS
 from pipeline.staging import cache_brick, cache_chunk
 from pipeline.storage import cache_key, coadd_psf_key
-from pipeline.store import FolderStore, get_json, publish
+from pipeline.store import FolderStore, get_json, publish, publish_json
 from pipeline.tier import load_tier
 from survey.layout import coadd_path
 from survey.sources import FolderSource
@@ -211,6 +211,7 @@ def chunk_run(world, tmp_path):
     rows = pa.concat_tables([good, pa.Table.from_pylist(bad, schema=good.schema)])
     chunk = ChunkRecord("val-00000", "val", 0, (world.names[0], world.names[2]), len(rows))
     publish(store, request.layout.partition("manifest", "val").part(0), to_bytes(rows))
+    publish_json(store, request.layout.chunks, [chunk.to_event()])
     cache_chunk(store, request, chunk)
     return store, request, chunk
 

@@ -33,8 +33,8 @@ from pipeline.tier import Tier, load_tier
 from tests.pipeline.conftest import make_hosts, store_hosts, write_hosts
 
 PILOT = replace(load_tier("pilot"), n_bricks=20, splits=load_tier("debug").splits)
-DEBUG_DIGEST = "388ae05ad0ea8c23a90d38383b0123abdb1529d11ca055db467ef44580d776e4"
-PILOT_DIGEST = "50205abedba74771bf477926778c55fb7660fae4c64dfea2a838b7e0189293e1"
+DEBUG_DIGEST = "c19e25f5716f8cc1b5e0c8f5a433d562853e769b96395f7ea28a8c3e88acfe4a"
+PILOT_DIGEST = "3e446b74a0d5367ed31e57b489899f3c551630ab7113e313bd845846642f9447"
 
 
 def rows_of(hosts: pa.Table, tier: Tier, folder) -> pa.Table:

@@ -87,7 +87,7 @@ def test_no_byte_crosses_the_network_twice(staged, world):
     sizes = {
         path: (world.folder / path).stat().st_size
         for name in world.names
-        for path in (*brick_files(name), sha256_path(name))
+        for path in (*brick_files(name), sha256_path(name), tractor_path(name))
     }
     fetched: dict[str, list[tuple[int, int]]] = {}
     for method, path, ranges in portal.seen:

@@ -53,7 +53,8 @@ def run(store):
             request.layout.receipt(INJECT_PHASE, chunk.chunk_id),
             {"rows": chunk.rows, "quarantined": {"off_edge": 2}, "parts": parts},
         )
-    publish(store, request.layout.partition("closure").part(0), b"parquet")
+    for table in ("closure", "sky"):
+        publish(store, request.layout.partition(table).part(0), b"parquet")
     return request
 
 
@@ -71,7 +72,8 @@ def test_a_complete_run_is_registered_and_a_second_time_changes_nothing(store, r
         assert values == [("debug", "run-1", split) for split in ("test", "train", "val")]
         for partition in _partitions(glue, table):
             assert f"region_split={partition['Values'][2]}/" in partition["StorageDescriptor"]["Location"]
-    assert [p["Values"] for p in _partitions(glue, "closure")] == [["debug", "run-1", "all"]]
+    for table in ("closure", "sky"):
+        assert [p["Values"] for p in _partitions(glue, table)] == [["debug", "run-1", "all"]]
     assert reconcile(store, glue, run) == counts
     assert len(_partitions(glue, "metrics")) == 3
 

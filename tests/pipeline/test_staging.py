@@ -272,7 +272,8 @@ def test_a_portal_that_goes_down_midway_leaves_what_is_whole(world, store):
         portal.seen.clear()
         counts = cache_chunk(store, request, chunk)
         assert counts["cached_before"] == 3
-        assert {Path(path).parent.name for _, path, _ in portal.seen} == {brick}
+        asked = {Path(path).parent.name for _, path, _ in portal.seen if not path.startswith("tractor/")}
+        assert asked == {brick}
 
 
 def test_a_portal_that_is_down_is_not_asked_for_every_brick(world, store):

@@ -135,7 +135,8 @@ def one_row(
         "task_id": task, "experiment_id": "debug_stamp64_bandsgrz_gridgrid_small", **host,
         "lens_model": "CONTROL" if control else "SIE", "is_control": control, "cutout_ok": not bad,
         "metrics_ok": not bad, "quarantine_reason": "missing_band" if bad else None, "task_seed64": k,
-        "host_mag_r": 19.0, **{f"psfdepth_{b}": 1e5 for b in BANDS},
+        "host_mag_r": 19.0, **{f"host_flux_{b}_nmgy": 25.1 for b in BANDS},
+        **{f"psfdepth_{b}": 1e5 for b in BANDS},
         **({} if control else lens), **({} if bad else measured),
     }  # fmt: skip
     return row, raw + added

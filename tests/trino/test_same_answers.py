@@ -74,7 +74,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, 
         server.running(Path(str(FOLDER)), tmp_path_factory.mktemp("trino"), endpoint, BUCKET) as trino,
     ):
         trino.execute(f"CREATE SCHEMA hive.{DATABASE} WITH (location = 's3://{BUCKET}/metastore/{DATABASE}')")
-        for name in ("manifest", "metrics", "stamps", "closure"):
+        for name in ("manifest", "metrics", "stamps", "closure", "sky"):
             trino.execute(create_table(TABLES[name]))
             trino.execute(f"CALL hive.system.sync_partition_metadata('{DATABASE}', '{name}', 'FULL')")
         yield Engine(FolderCatalogue(folder)), trino
