@@ -12,7 +12,7 @@ import pytest
 from astropy.io import fits
 
 from cli.main import main
-from survey.host_files import write_hosts
+from survey.host_files import hosts_by_group, write_hosts
 from survey.hosts import HostRules, Tally, checked_hosts, host_batches
 from survey.known_lenses import read_known_lenses
 from survey.layout import tractor_path
@@ -260,6 +260,22 @@ def test_galaxies_listed_twice_are_taken_once(sweep, tmp_path):
     assert (tally.hosts, tally.listed_twice) == (2 * len(hosts), 2 * len(hosts))
     numbers = [int(h.split("-")[2]) for h in pq.read_table(tmp_path / "out")["host_id"].to_pylist()]
     assert sum(n >= 7000 for n in numbers) == sum(n < 7000 for n in numbers) == len(hosts)
+
+
+@pytest.mark.parametrize("arcsec", [0.0, 3.0])
+def test_an_id_stands_once_whatever_its_second_place(arcsec, sweep, tmp_path):
+    """A catalogue with one twice is refused by the plan; the row that comes first in the file stays."""
+
+    def again(rows):
+        more = rows.copy()
+        more["dec"] += arcsec / 3600
+        return np.concatenate([rows, more])
+
+    _, hosts = chosen(sweep)
+    change(sweep, again)
+    tally = write_hosts([sweep], tmp_path / "out", HostRules())
+    assert (tally.hosts, tally.listed_twice) == (len(hosts), len(hosts))
+    assert pa.concat_tables(hosts_by_group(tmp_path / "out")).to_pylist() == hosts
 
 
 @pytest.mark.parametrize("marks", [("T", "F"), ("True", "False"), ("1", "0"), ("t", "f")])
