@@ -177,6 +177,9 @@ def test_a_file_given_twice_and_a_brick_in_two_releases(sweep, sky, capsys, tmp_
         ("ra,dec\n10.0\n", "line 2: ra, dec are 10.0, nothing"),
         ("ra,dec\n10.0,95\n", "line 2: ra, dec are 10.0, 95"),
         ("ra,dec\nnan,0\n", "line 2: ra, dec are nan, 0"),
+        ("ra,dec\n1_0,0\n", "line 2: ra, dec are 1_0, 0"),
+        ("RA [h],DEC [deg]\n10,5\n", "column 'RA [h]' is in 'h'; give degrees"),
+        ("ra,dec (rad)\n0.1,0.2\n", "column 'dec (rad)' is in 'rad'; give degrees"),
     ],
 )
 def test_damaged_lists_of_lenses(text, message, sweep, capsys, tmp_path):
@@ -187,7 +190,13 @@ def test_damaged_lists_of_lenses(text, message, sweep, capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "head", ["name,RA [deg],DEC [deg],zlens", "id;RAJ2000;DEJ2000;z", "#\tra (deg)\tDec(deg)\tz"]
+    "head",
+    [
+        "name,RA [deg],DEC [deg],zlens",
+        "id;RAJ2000;DEJ2000;z",
+        "#\tra (deg)\tDec(deg)\tz",
+        "id,ra [Degrees],dec_[\N{DEGREE SIGN}],z [rad]",
+    ],
 )
 def test_lists_of_lenses_name_their_columns_in_several_ways(head, tmp_path):
     mark = next(m for m in "\t;," if m in head)
