@@ -15,11 +15,9 @@ import numpy as np
 from astropy.io import fits
 
 from survey.errors import SurveyError
-from survey.layout import BANDS, MASK_KIND, coadd_folder, coadd_path
+from survey.layout import BANDS, GIVEN, MASK_KIND, coadd_folder, coadd_path
 from survey.synthetic.codecs import coadd_bytes, maskbits_bytes
 
-#: Card of a psfsize file whose sizes nobody measured.
-GIVEN = "PSFGIVEN"
 _CARDS = (
     "SURVEY", "DRVERSIO", "BRICKNAM", "BRICKID", "RAMIN", "RAMAX", "DECMIN", "DECMAX", "BRICKRA", "BRICKDEC",
     "CTYPE1", "CTYPE2", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CD1_1", "CD1_2", "CD2_1", "CD2_2", "CDELT1",
