@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
+from cli.skies import with_psf
+from cli.workspace import Workspace
 from physics.psf import fwhm_over_psfsize
 from pipeline.errors import InputError
 from pipeline.given_psf import psfsize_of_bricks
@@ -15,8 +19,10 @@ from pipeline.host_psf import psf_of_host
 from pipeline.schema import BANDS, METRICS
 from pipeline.tier import load_tier
 from survey.errors import CutoutError
+from survey.layout import coadd_path
 from tests.cli.conftest import darkhalo
 from tests.pipeline.test_host_stamp import cutout
+from tests.survey.test_plain import BRICK, put_images
 
 pytestmark = pytest.mark.xdist_group("runs")
 
@@ -111,6 +117,20 @@ def test_every_width_that_is_taken_gives_a_stamp_and_a_row(n_pix):
         with pytest.raises(CutoutError) as refused:
             psf_of_host(cutout(psfsize=sizes * (1 + beyond), psf_source=("given",) * 3), tier, None)
         assert refused.value.reason == "psf_out_of_range"
+
+
+def test_images_that_were_replaced_make_another_sky(tmp_path):
+    """So no psfsize map of the old images' shape stands beside the new ones."""
+    tier, where = load_tier("debug"), Workspace(tmp_path / "workspace")
+    put_images(tmp_path / "images", 120)
+
+    def completed() -> Path:
+        return Path(with_psf(tmp_path / "images", [BRICK], "1.0", tier, where).removeprefix("file://"))
+
+    first = completed()
+    assert completed() == first
+    put_images(tmp_path / "images", 130)
+    assert fits.getdata(completed() / coadd_path("psfsize", BRICK, "g"), 1).shape == (130, 130)
 
 
 def test_a_sky_that_is_no_folder_takes_no_psf(tmp_path):
