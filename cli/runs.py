@@ -14,6 +14,8 @@ from cli import exits, output
 from cli import workspace as workspaces
 from cli.workspace import Workspace
 from pipeline.errors import InputError
+from pipeline.store import get_json
+from pipeline.trust import run_folder, success_of
 
 _RUNNING, _STOPPED = "running", "stopped"
 
@@ -73,9 +75,20 @@ def list_runs(where: Workspace) -> list[dict[str, Any]]:
 
 
 def _state(folder: Path) -> str:
-    if (folder / "_SUCCESS.json").is_file():
+    judged = _json(folder / "verdict.json").get("verdict")
+    if judged == "GO" and _published(folder):
         return "GO"
-    return "NO-GO" if _json(folder / "verdict.json").get("verdict") == "NO-GO" else _STOPPED
+    return "NO-GO" if judged == "NO-GO" else _STOPPED
+
+
+def _published(folder: Path) -> bool:
+    """Whether its `_SUCCESS.json` is that of its verdict; the tables, which `report` sums, are not read."""
+    try:
+        store, layout = run_folder(folder)
+        stored = get_json(store, layout.verdict)
+        return bool(get_json(store, layout.success) == success_of(store, stored, layout))
+    except (InputError, KeyError, TypeError):
+        return False
 
 
 def _time_of(folder: Path) -> str:

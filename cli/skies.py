@@ -23,7 +23,7 @@ from survey.errors import SurveyError
 from survey.host_files import hosts_by_group
 from survey.hosts import select_hosts
 from survey.layout import RELEASES
-from survey.plain import complete_sky
+from survey.plain import complete_sky, listing
 from survey.sky import FORMAT, write_sky
 from survey.sources import open_source
 from survey.synthetic.writer import FAILURES
@@ -123,7 +123,8 @@ def with_psf(sky: Path, bricks: list[str], psf: str, tier: Tier, workspace: Work
 
     psfsize_of = psfsize_of_bricks(psf, tier)
     given = {brick: psfsize_of(brick) for brick in bricks}
-    name = hashlib.sha256(json.dumps([str(sky.resolve()), given]).encode()).hexdigest()[:12]
+    state = [str(sky.resolve()), given, listing(sky, bricks)]
+    name = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:12]
     folder = workspace.root / "sky" / f"given-psf-{name}"
     note(f"PSF of {len(bricks):,} bricks: as given by --psf; no map of the survey's stands behind it")
     complete_sky(sky, folder, bricks, given.__getitem__)

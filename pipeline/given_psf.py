@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 from physics.psf import fwhm_over_psfsize
 from pipeline.errors import InputError
+from pipeline.host_psf import PSFSIZE_LIMITS, Limits, fwhm_limits
 from pipeline.schema import BANDS
 from pipeline.tier import Tier
+from survey.numbers import as_number
 
-_RANGE = (0.3, 10.0)  # arcsec: what a telescope on the ground sees
 _COLUMNS = ("brickname", *(f"fwhm_{band}" for band in BANDS))
 Widths = tuple[float, ...]
 
@@ -24,9 +26,10 @@ def psfsize_of_bricks(text: str, tier: Tier) -> Callable[[str], Widths]:
     """
     kind = "gaussian" if tier.psf.kind == "gaussian" else "moffat"
     ratio = fwhm_over_psfsize(kind, tier.psf.beta)
-    constant, table = _numbers(text), {}
+    limits = _limits(tier, ratio)
+    constant, table = _numbers(text, limits), {}
     if constant is None:
-        table = _table(Path(text))
+        table = _table(Path(text), limits)
 
     def psfsize_of(brick: str) -> Widths:
         widths = constant or table.get(brick)
@@ -37,30 +40,37 @@ def psfsize_of_bricks(text: str, tier: Tier) -> Callable[[str], Widths]:
     return psfsize_of
 
 
-def _numbers(text: str) -> Widths | None:
+def _limits(tier: Tier, ratio: float) -> Limits:
+    """FWHM, arcsec, of which 4c makes a stamp; rounded inwards, for maps of psfsize are single precision."""
+    low, high = fwhm_limits(tier)
+    low, high = max(low, ratio * PSFSIZE_LIMITS[0]), min(high, ratio * PSFSIZE_LIMITS[1])
+    return math.ceil(low * 100) / 100, math.floor(high * 100) / 100
+
+
+def _numbers(text: str, limits: Limits) -> Widths | None:
     """One FWHM for all bands or one for each; None for what is no list of numbers."""
     try:
-        widths = tuple(float(word) for word in text.split(","))
+        widths = tuple(as_number(word) for word in text.split(","))
     except ValueError:
         return None
     if len(widths) not in (1, len(BANDS)):
         raise InputError(f"--psf {text}: give one FWHM, or one for each of {', '.join(BANDS)}")
-    return _checked(widths if len(widths) == len(BANDS) else widths * len(BANDS), f"--psf {text}")
+    return _checked(widths if len(widths) == len(BANDS) else widths * len(BANDS), f"--psf {text}", limits)
 
 
-def _checked(widths: Widths, where: str) -> Widths:
-    low, high = _RANGE
+def _checked(widths: Widths, where: str, limits: Limits) -> Widths:
+    low, high = limits
     for width in widths:
         if not low <= width <= high:
             raise InputError(f"{where}: a FWHM of {width:g} arcsec; give {low:g} to {high:g}")
     return widths
 
 
-def _table(path: Path) -> dict[str, Widths]:
+def _table(path: Path, limits: Limits) -> dict[str, Widths]:
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # Excel puts a mark before the first name
             rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"--psf {path}: is no number and no CSV that can be read ({error}); give a FWHM in arcsec"
         ) from error
@@ -72,8 +82,8 @@ def _table(path: Path) -> dict[str, Widths]:
         if row["brickname"] in found:
             raise InputError(f"{where}: brick {row['brickname']} a second time; leave one row of it")
         try:
-            widths = tuple(float(row[name]) for name in _COLUMNS[1:])
+            widths = tuple(as_number(row[name]) for name in _COLUMNS[1:])
         except ValueError as error:
             raise InputError(f"{where}: {error}; give arcsec") from error
-        found[row["brickname"]] = _checked(widths, where)
+        found[row["brickname"]] = _checked(widths, where, limits)
     return found

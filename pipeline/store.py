@@ -6,6 +6,7 @@ refused. That makes every retry safe.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -21,7 +22,6 @@ from typing import IO, Any, Protocol
 from pipeline.errors import InputError, StorageConflictError
 from pipeline.storage import RunLayout
 
-_SHA = "sha256"  # name of the object's metadata entry
 _CONFLICT_TRIES = 5
 _TEMPORARY = ".publishing-"  # files of a folder that are not objects yet
 
@@ -56,7 +56,7 @@ class Store(Protocol):
         ...
 
     def sha256(self, key: str) -> str:
-        """SHA-256 of the object, hexadecimal, as recorded when it was published, else of its bytes."""
+        """SHA-256 of the object's bytes, hexadecimal; whoever wrote it cannot say another."""
         ...
 
     def uri(self, key: str) -> str: ...
@@ -93,8 +93,13 @@ def sha256_of(file: IO[bytes]) -> str:
     return digest
 
 
+def _base64(sha256: str) -> str:
+    """A SHA-256 as S3 writes it; sha256: hexadecimal."""
+    return base64.b64encode(bytes.fromhex(sha256)).decode()
+
+
 class S3Store:
-    """A bucket. Conditional writes by If-None-Match; the SHA-256 rides along as metadata."""
+    """A bucket. Conditional writes by If-None-Match; S3 sums what it receives, and keeps the SHA-256."""
 
     def __init__(self, bucket: str, client: Any = None) -> None:
         if client is None:
@@ -134,8 +139,9 @@ class S3Store:
                 file.seek(0)
                 try:
                     self._s3.put_object(
-                        Bucket=self.bucket, Key=key, Body=file, IfNoneMatch="*", Metadata={_SHA: sha256}
-                    )
+                        Bucket=self.bucket, Key=key, Body=file, IfNoneMatch="*",
+                        ChecksumAlgorithm="SHA256", ChecksumSHA256=_base64(sha256),
+                    )  # fmt: skip
                     break
                 except self._s3.exceptions.ClientError as error:
                     code = error.response["Error"]["Code"]
@@ -148,9 +154,12 @@ class S3Store:
         return sha256
 
     def sha256(self, key: str) -> str:
-        recorded = self._s3.head_object(Bucket=self.bucket, Key=key)["Metadata"].get(_SHA)
-        # Objects that were copied here by other means carry none: their bytes are summed.
-        return str(recorded) if recorded else hashlib.sha256(self.get(key)).hexdigest()
+        head = self._s3.head_object(Bucket=self.bucket, Key=key, ChecksumMode="ENABLED")
+        summed = str(head.get("ChecksumSHA256", ""))
+        # Objects that came by other means have another sum, or one of the sums of their parts ("...-2").
+        if not summed or "-" in summed or head.get("ChecksumType") == "COMPOSITE":
+            return hashlib.sha256(self.get(key)).hexdigest()
+        return base64.b64decode(summed).hex()
 
     def _refuse_other_content(self, key: str, sha256: str) -> None:
         there = self.sha256(key)

@@ -14,10 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from survey.errors import CutoutError
-from survey.layout import BANDS, MASK_KIND, PIXEL_SCALE, coadd_path
+from survey.layout import BANDS, GIVEN, MASK_KIND, PIXEL_SCALE, coadd_path
 from survey.maskbits import flagged
 from survey.openfile import CoaddFile, Content, find_files, open_coadd
-from survey.plain import GIVEN
 from survey.strip import Strip
 from survey.tiles import Box
 from survey.verify import check_agreement

@@ -126,14 +126,13 @@ class TileDecoder:
 
     def _pixels(self, tile: int, content: bytes, shape: tuple[int, int]) -> NDArray[Any]:
         image = self._image
-        if image.storage[tile] != STORAGE.index("COMPRESSED_DATA"):  # a float tile that no quantisation suits
+        if image.storage[tile] != STORAGE.index("COMPRESSED_DATA"):  # one that the codec does not suit
             plain = STORAGE[image.storage[tile]] == "UNCOMPRESSED_DATA"
             raw = content if plain else _unzipped(content, shape[0] * shape[1])
-            return _big_endian(raw, self._stored).reshape(shape)
+            return self._offset_added(_big_endian(raw, self._stored).reshape(shape))
         numbers = self._numbers(content, shape)
         if image.steps is None or not self._quantised:
-            pixels = numbers.reshape(shape).astype(self.type, copy=False)
-            return pixels + self.type.type(self._offset) if self._offset else pixels
+            return self._offset_added(numbers.reshape(shape))
         scale, zero = float(image.steps[0][tile]), float(image.steps[1][tile])
         if self._dither:
             unquantize = unquantize_float_c if self.type == np.float32 else unquantize_double_c
@@ -147,6 +146,11 @@ class TileDecoder:
         if image.blank is not None:
             pixels = np.where(numbers == image.blank[tile], self.type.type(np.nan), pixels)
         return pixels.reshape(shape)
+
+    def _offset_added(self, numbers: NDArray[Any]) -> NDArray[Any]:
+        """Give pixels of the numbers that are stored for them, which of unsigned integers are signed."""
+        pixels = numbers.astype(self.type, copy=False)
+        return pixels + self.type.type(self._offset) if self._offset else pixels
 
     def _numbers(self, content: bytes, shape: tuple[int, int]) -> NDArray[Any]:
         """Give what the codec holds, flat: pixels, or steps of the quantisation."""

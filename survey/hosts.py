@@ -109,8 +109,8 @@ class Tally:
         Left out: without a finite number in a column that is needed; off the sky, or behind a transmission
         of 0; of another release; by colour, magnitude or extinction; PSF or DUP; under a bad mask bit.
     unknown_brick, not_owned, known_lens, listed_twice : int
-        Left out: of a brick that the survey does not have; a neighbour brick's; on a known lens; within a
-        pixel of another host of the brick.
+        Left out: of a brick that the survey does not have; a neighbour brick's; on a known lens; under the
+        id of a host before it, or within a pixel of one of its brick.
     """
 
     rows: int = 0
@@ -213,11 +213,12 @@ def checked_hosts(found: pa.Table, paths: Sequence[Path], tally: Tally) -> pa.Ta
 
 
 def _first_of_each(table: pa.Table) -> NDArray[np.int64]:
-    """Number the rows without another one of their brick within a pixel before them."""
+    """Number the rows before which there is none of their id, and none of their brick within a pixel."""
     if not len(table):
         return np.arange(0)
     bricks, points = table["brickname"].to_numpy(), unit_vectors(table["ra"], table["dec"])
-    gone = np.zeros(len(table), dtype=np.bool_)
+    gone = np.ones(len(table), dtype=np.bool_)
+    gone[np.unique(table["host_id"].to_numpy(), return_index=True)[1]] = False
     for one, other in sorted(cKDTree(points).query_pairs(math.radians(PIXEL_SCALE / 3600.0))):
         gone[other] |= not gone[one] and bricks[one] == bricks[other]
     return np.flatnonzero(~gone)

@@ -10,10 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from survey.errors import CatalogueError
+from survey.numbers import as_number
 
 _NAMES = {"ra": ("ra", "raj2000", "ra_j2000", "ra_deg", "radeg"),
           "dec": ("dec", "decj2000", "dec_j2000", "dej2000", "dec_deg", "decdeg", "dedeg")}  # fmt: skip
-_UNIT = re.compile(r"[\s_]*[\[(].*[\])]$")
+_UNIT = re.compile(r"[\s_]*[\[(]\s*(.*?)\s*[\])]$")
+_DEGREES = ("deg", "degree", "degrees", "\N{DEGREE SIGN}")
 
 DEFAULT_RADIUS_ARCSEC = 12.0
 """Half of the diagonal of a 64-pixel stamp (11.9"): a lens further off is on no pixel of the host's stamp."""
@@ -53,14 +55,15 @@ def read_known_lenses(path: Path, radius_arcsec: float = DEFAULT_RADIUS_ARCSEC) 
     ----------
     path : Path
         Text with a line of column names, separated by commas, semicolons or tabs, of which `ra` and `dec`
-        (degrees) are used: in either case, with a unit in brackets behind it, or as VizieR names them.
+        (degrees) are used: in either case, with their unit in brackets behind it, or as VizieR names them.
     radius_arcsec : float
         See `KnownLenses`.
 
     Raises
     ------
     CatalogueError
-        If the file cannot be read, lacks a column, holds no position, or one that is none.
+        If the file cannot be read, lacks a column or has one that is not in degrees, holds no position, or
+        one that is none.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -88,15 +91,24 @@ def _column_of(name: str, rows: list[list[str]], path: Path) -> int:
     names = [_UNIT.sub("", column.strip().lower()).lstrip("_#").strip() for column in head]
     for known in _NAMES[name]:
         if known in names:
+            _check_degrees(head[names.index(known)].strip(), path)
             return names.index(known)
     first = ",".join(head)[:60].strip()
     message = f"no column {name}; its first line, {first!r}, must name ra and dec (degrees)"
     raise CatalogueError(f"{path}: {message}")
 
 
+def _check_degrees(column: str, path: Path) -> None:
+    unit = _UNIT.search(column)
+    if unit and unit[1].lower() not in _DEGREES:
+        raise CatalogueError(
+            f"{path}: column {column!r} is in {unit[1]!r}; give degrees, and name them deg or not at all"
+        )
+
+
 def _position(path: Path, number: int, row: list[str], columns: tuple[int, int]) -> tuple[float, float]:
     try:
-        ra, dec = (float(row[column]) for column in columns)
+        ra, dec = (as_number(row[column]) for column in columns)
     except (ValueError, IndexError):
         ra = dec = math.nan
     if not (-360.0 <= ra <= 360.0 and -90.0 <= dec <= 90.0):

@@ -20,6 +20,10 @@ BAND_KINDS = ("image", "invvar", "psfsize")
 """The files a brick needs in every band: nanomaggy, 1/nanomaggy^2, arcsec."""
 
 MASK_KIND = "maskbits"
+
+GIVEN = "PSFGIVEN"
+"""Card of a psfsize file whose sizes nobody measured."""
+
 MOST_FILE_BYTES = 1 << 28
 """No file of a brick is larger, whatever a server says: 3600 x 3600 pixels of 4 bytes are 52 MB."""
 

@@ -15,11 +15,9 @@ import numpy as np
 from astropy.io import fits
 
 from survey.errors import SurveyError
-from survey.layout import BANDS, MASK_KIND, coadd_folder, coadd_path
+from survey.layout import BANDS, GIVEN, MASK_KIND, coadd_folder, coadd_path
 from survey.synthetic.codecs import coadd_bytes, maskbits_bytes
 
-#: Card of a psfsize file whose sizes nobody measured.
-GIVEN = "PSFGIVEN"
 _CARDS = (
     "SURVEY", "DRVERSIO", "BRICKNAM", "BRICKID", "RAMIN", "RAMAX", "DECMIN", "DECMAX", "BRICKRA", "BRICKDEC",
     "CTYPE1", "CTYPE2", "CRVAL1", "CRVAL2", "CRPIX1", "CRPIX2", "CD1_1", "CD1_2", "CD2_1", "CD2_2", "CDELT1",
@@ -37,7 +35,8 @@ def complete_sky(
     source : Path
         Folder in the survey's layout with image and invvar of every brick.
     target : Path
-        Folder for the completed sky; what is there already is kept.
+        Folder for the completed sky, of these sizes and this state of the source (`listing`); what was made
+        there is kept, but for a file that the source has of its own.
     bricks : iterable of str
         Their names; one without a folder is left to 4b, which says what is absent.
     psfsize_of : callable
@@ -91,9 +90,18 @@ def _cards(image: Path) -> tuple[dict[str, Any], tuple[int, int]]:
     return {name: header[name] for name in _CARDS if name in header}, shape
 
 
+def listing(source: Path, bricks: Iterable[str]) -> list[tuple[str, int, int]]:
+    """List the files of some bricks: path below `source`, size in bytes, time of change in ns; sorted."""
+    folders = (source / coadd_folder(brick) for brick in bricks)
+    files = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
+    states = ((path.relative_to(source).as_posix(), path.stat()) for path in files)
+    return sorted((name, state.st_size, state.st_mtime_ns) for name, state in states)
+
+
 def _link(path: Path, link: Path) -> None:
     link.parent.mkdir(parents=True, exist_ok=True)
     if not link.is_symlink():
+        link.unlink(missing_ok=True)  # one that was made, before the source had it
         link.symlink_to(path.resolve())
 
 

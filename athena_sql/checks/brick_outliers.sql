@@ -16,14 +16,15 @@ WITH hosts AS (
     host_id,
     min(substr(host_id, 1, 4)) AS kind,
     avg(ln(total_injected_flux / src_flux_r_nmgy)) AS gain,
-    avg(CASE WHEN psfdepth_r > 0e0 AND arc_snr > 0e0
+    avg(CASE WHEN NOT (psfdepth_r <= 0e0 OR arc_snr <= 0e0)
       THEN ln(arc_snr / (total_injected_flux * sqrt(psfdepth_r))) END) AS snr,
-    -- a neighbour of the host may draw its centroid an arcsec away: one such host is no outlying brick
-    least(greatest(avg(host_x_arcsec), -3e-1), 3e-1) AS x,
-    least(greatest(avg(host_y_arcsec), -3e-1), 3e-1) AS y,
-    avg(ln(CASE WHEN sky_noise_g > 0e0 THEN sky_noise_g END)) AS noise_g,
-    avg(ln(CASE WHEN sky_noise_r > 0e0 THEN sky_noise_r END)) AS noise_r,
-    avg(ln(CASE WHEN sky_noise_z > 0e0 THEN sky_noise_z END)) AS noise_z
+    -- a neighbour of the host may draw its centroid an arcsec away: one such host is no outlying brick; 0 times
+    -- the mean keeps NaN, which a limit would make a number
+    0e0 * avg(host_x_arcsec) + least(greatest(avg(host_x_arcsec), -3e-1), 3e-1) AS x,
+    0e0 * avg(host_y_arcsec) + least(greatest(avg(host_y_arcsec), -3e-1), 3e-1) AS y,
+    avg(ln(CASE WHEN NOT sky_noise_g <= 0e0 THEN sky_noise_g END)) AS noise_g,
+    avg(ln(CASE WHEN NOT sky_noise_r <= 0e0 THEN sky_noise_r END)) AS noise_r,
+    avg(ln(CASE WHEN NOT sky_noise_z <= 0e0 THEN sky_noise_z END)) AS noise_z
   FROM ${database}.metrics
   WHERE tier = ${tier} AND run_id = ${run_id} AND NOT is_control AND cutout_ok AND metrics_ok
     AND total_injected_flux > 0e0 AND src_flux_r_nmgy > 0e0
@@ -101,7 +102,11 @@ compared AS (
   GROUP BY b.quantity, b.brickname
 ),
 scored AS (
-  SELECT quantity, brickname, n_bricks, off / greatest(6e0 * error, least) AS z FROM compared
+  SELECT
+    quantity, brickname, n_bricks,
+    -- max() passes over NaN
+    CASE WHEN off >= 0e0 AND error >= 0e0 THEN off / greatest(6e0 * error, least) ELSE 1e9 END AS z
+  FROM compared
 ),
 facts AS (
   SELECT

@@ -44,7 +44,7 @@ means AS (
 shares AS (
   SELECT
     count(off) AS n,
-    coalesce(1e0 * count_if(abs(off) > ln(1.5e0)) / nullif(count(off), 0), 0e0) AS beyond
+    coalesce(1e0 * count_if(NOT abs(off) <= ln(1.5e0)) / nullif(count(off), 0), 0e0) AS beyond
   FROM rendered
 ),
 unequal AS (
@@ -70,7 +70,7 @@ SELECT
     WHEN n_unequal > 0 THEN 'FAIL'
     WHEN n = 0 THEN 'NOT_EXERCISED'
     WHEN n_hosts < 30 THEN 'INCONCLUSIVE'
-    WHEN worst > ln(1.5e0) THEN 'FAIL'
+    WHEN NOT worst <= ln(1.5e0) THEN 'FAIL'
     ELSE 'PASS'
   END AS status,
   CASE WHEN n_unequal > 0 THEN cast(n_unequal AS double) ELSE worst END AS statistic,

@@ -18,8 +18,8 @@ good AS (
   WHERE tier = ${tier} AND run_id = ${run_id} AND cutout_ok AND metrics_ok
 ),
 centre AS (
-  SELECT avg(theta_e_arcsec) AS theta_e, avg(src_dmag) AS dmag, min(theta_e_arcsec) < max(theta_e_arcsec) AS theta_varies,
-    min(src_dmag) < max(src_dmag) AS dmag_varies
+  SELECT avg(theta_e_arcsec) AS theta_e, avg(src_dmag) AS dmag, NOT min(theta_e_arcsec) >= max(theta_e_arcsec) AS theta_varies,
+    NOT min(src_dmag) >= max(src_dmag) AS dmag_varies
   FROM planned
 ),
 cells AS (

@@ -81,7 +81,7 @@ judged AS (
 SELECT
   CASE
     WHEN n = 0 THEN 'NOT_EXERCISED'
-    WHEN n < n_all OR n_partly > 0 OR greatest(at_mean, at_variance, at_gain, at_loss) > 1e0 THEN 'FAIL'
+    WHEN n < n_all OR n_partly > 0 OR NOT greatest(at_mean, at_variance, at_gain, at_loss) <= 1e0 THEN 'FAIL'
     WHEN n < 688 OR least(n_gain, n_loss) = 0 THEN 'INCONCLUSIVE'
     ELSE 'PASS'
   END AS status,

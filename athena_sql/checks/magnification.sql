@@ -26,7 +26,7 @@ facts AS (
   SELECT
     count(*) AS n,
     count_if(magnification IS NULL OR NOT magnification >= 1e0) AS n_low,
-    count_if(magnification > ceiling OR ceiling IS NULL) AS n_high,
+    count_if(NOT magnification <= ceiling OR ceiling IS NULL) AS n_high,
     min(magnification) AS lowest,
     max(magnification) AS highest,
     max(magnification / ceiling) AS of_ceiling,

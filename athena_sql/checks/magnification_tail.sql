@@ -47,7 +47,7 @@ facts AS (
 SELECT
   CASE
     WHEN no_tail THEN 'FAIL'
-    WHEN n = 0 OR reach < 0.7e0 THEN 'NOT_EXERCISED'
+    WHEN n = 0 OR NOT reach >= 0.7e0 THEN 'NOT_EXERCISED'
     WHEN ratio > high OR ratio < low THEN 'FAIL'
     WHEN n < 400 THEN 'INCONCLUSIVE'
     ELSE 'PASS'

@@ -22,15 +22,15 @@ facts AS (
     count(*) AS n,
     count(DISTINCT host_id) AS n_hosts,
     coalesce(1e0 * count_if(mag < 22e0) / nullif(count(*), 0), 0e0) AS bright,
-    coalesce(1e0 * count_if(resolution < 0.5e0) / nullif(count(*), 0), 0e0) AS unresolved,
-    coalesce(exp(avg(ln(CASE WHEN arc_snr > 0e0 THEN arc_snr END))), 0e0) AS typical_snr,
+    coalesce(1e0 * count_if(NOT resolution >= 0.5e0) / nullif(count(*), 0), 0e0) AS unresolved,
+    coalesce(exp(avg(ln(CASE WHEN NOT arc_snr <= 0e0 THEN arc_snr END))), 0e0) AS typical_snr,
     coalesce(avg(mag), 0e0) AS mean_mag
   FROM injections
 )
 SELECT
   CASE
     WHEN n = 0 THEN 'NOT_EXERCISED'
-    WHEN bright > 0.2e0 OR unresolved > 0.4e0 OR typical_snr > 25e0 THEN 'WARN'
+    WHEN bright > 0.2e0 OR unresolved > 0.4e0 OR NOT typical_snr <= 25e0 THEN 'WARN'
     WHEN n < 1000 OR n_hosts < 30 THEN 'INCONCLUSIVE'
     ELSE 'PASS'
   END AS status,

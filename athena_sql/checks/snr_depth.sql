@@ -24,7 +24,7 @@ facts AS (
     count(ratio) AS n_deep,
     count(DISTINCT host_id) AS n_hosts,
     count_if(NOT coalesce(arc_peak_snr <= arc_snr * 1.000001e0, false)) AS n_peak,
-    1e0 * count_if(ratio > 2e0 OR ratio < 1e0 / 3e1) / nullif(count(ratio), 0) AS off,
+    1e0 * count_if(NOT ratio BETWEEN 1e0 / 3e1 AND 2e0) / nullif(count(ratio), 0) AS off,
     exp(avg(ln(CASE WHEN ratio > 0e0 THEN ratio END))) AS typical
   FROM injections
 )

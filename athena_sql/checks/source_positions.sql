@@ -33,7 +33,8 @@ angles AS (
 ),
 ranked AS (
   SELECT
-    angle, u,
+    angle,
+    CASE WHEN u BETWEEN -1e9 AND 1e9 THEN u ELSE 1e9 END AS u,  -- max() passes over NaN
     cast(row_number() OVER (PARTITION BY angle ORDER BY u) AS double) AS i,
     cast(count(*) OVER (PARTITION BY angle) AS double) AS n
   FROM angles

@@ -48,8 +48,8 @@ scored AS (
     parameter, region_split, n_least,
     CASE
       WHEN difference <= 1e-9 * size THEN 0e0
-      WHEN se <= 1e-9 * size THEN 1e9
-      ELSE difference / se
+      WHEN se > 1e-9 * size OR difference IS NULL THEN difference / se
+      ELSE 1e9  -- NaN, too: max() passes over it
     END AS z
   FROM compared
 ),

@@ -16,7 +16,7 @@ import pytest
 from local_cloud.athena_engine import engine
 from pipeline.checks import CheckResult
 from pipeline.schema import CHECK_RESULTS, CLOSURE, MANIFEST, METRICS, SELECTION_FUNCTION, SKY, TABLES, Table
-from tests.athena_sql.synthetic import Tables, run_check, write_run
+from tests.athena_sql.synthetic import Tables, plant, run_check, write_run
 
 NAN = float("nan")
 
@@ -101,6 +101,31 @@ def test_nan_in_any_column_of_sky_is_counted(tmp_path, clean, written, asked) ->
         table = with_nan(table, column, 2 * row)
     result = judged(tmp_path, {**clean, "sky": table}, "sky_closure")
     assert (result.status, result.statistic) == ("FAIL", len(floats(SKY)))
+
+
+ALL, ONE = slice(None), slice(7, 8)
+JUDGED = [
+    *[("brick_outliers", "metrics", f"sky_noise_{band}", ONE, "FAIL") for band in "grz"],
+    ("brick_outliers", "metrics", "host_x_arcsec", ONE, "FAIL"),
+    ("brick_outliers", "metrics", "arc_snr", ONE, "FAIL"),
+    ("coverage", "manifest", "theta_e_arcsec", ALL, "FAIL"),
+    ("coverage", "manifest", "src_dmag", ALL, "FAIL"),
+    *[("magnification", "metrics", name, ONE, "FAIL") for name in ("theta_e_arcsec", "src_n_sersic")],
+    ("magnification_tail", "metrics", "src_x_arcsec", ALL, "NOT_EXERCISED"),
+    ("source_positions", "manifest", "src_phi_rad", ONE, "FAIL"),
+    ("source_positions", "manifest", "src_x_arcsec", ALL, "FAIL"),
+    ("split_balance", "metrics", "src_e", ONE, "FAIL"),
+]
+
+
+@pytest.mark.parametrize(("check", "table", "column", "rows", "status"), JUDGED)
+def test_a_check_does_not_pass_over_nan_in_what_it_judges(
+    tmp_path, clean, asked, check, table, column, rows, status
+) -> None:
+    """Trino's max() leaves NaN out, and NaN is not above a bound."""
+    tables = plant(clean, table, column, NAN, rows)
+    assert judged(tmp_path, clean, check).status != "FAIL"
+    assert judged(tmp_path, tables, check).status == status
 
 
 def test_no_other_table_that_the_gate_reads_has_floats() -> None:

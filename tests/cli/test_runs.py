@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,49 @@ def test_runs_are_listed_with_their_state(good_run, workspace):
     runs = {run["run_id"]: run for run in darkhalo("runs", "--workspace", workspace, "--json").json["runs"]}
     mine = runs[good_run.json["run_id"]]
     assert (mine["tier"], mine["state"], mine["rows"]) == ("debug", "GO", good_run.json["rows"])
+
+
+RECORDS = ("verdict.json", "plan.json", "_SUCCESS.json")
+ANOTHERS = '{"verdict": "GO", "verdict_sha256": "0"}'
+
+
+@pytest.mark.parametrize(("name", "content", "state"), [
+    ("_SUCCESS.json", None, "GO"), ("_SUCCESS.json", "", "stopped"), ("_SUCCESS.json", ANOTHERS, "stopped"),
+    ("verdict.json", ANOTHERS, "stopped"), ("verdict.json", '{"verdict": "NO-GO"}', "NO-GO"),
+    ("plan.json", "[]", "stopped"),
+])  # fmt: skip
+def test_a_go_is_one_whose_success_is_of_its_verdict(good_run, tmp_path, name, content, state):
+    folder = tmp_path / "runs" / good_run.json["run_id"]
+    folder.mkdir(parents=True)
+    for record in RECORDS:
+        shutil.copy(Path(good_run.json["run_dir"]) / record, folder)
+    if content is not None:
+        (folder / name).write_text(content)
+    assert [run["state"] for run in list_runs(Workspace(tmp_path))] == [state]
+
+
+def test_half_a_line_among_the_starts_is_left_out_and_said(tmp_path, capsys):
+    where = Workspace(tmp_path)
+    with where.starts.alone("first-one", "debug"):
+        pass
+    torn = where.starts.path.read_bytes()[:-20]
+    where.starts.path.write_bytes(where.starts.path.read_bytes() + torn)
+    with where.starts.alone("second-one", "debug"):
+        assert where.starts.at_work() == "second-one"
+    assert capsys.readouterr().err == ""
+    assert [run["run_id"] for run in list_runs(where)] == ["first-one", "second-one"]
+    said = f"{where.starts.path}: line 2 is no start of a run, and is left out\n"
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize(
+    "line", [b"\xff\n", b"[]\n", b"{}\n", b'{"run_id": 1, "tier": "x", "started": "y"}\n', b"\n"]
+)
+def test_a_line_that_is_no_start_is_left_out(line, tmp_path):
+    where = Workspace(tmp_path)
+    where.starts.path.write_bytes(line)
+    assert where.starts.all() == []
+    assert where.starts.at_work() is None
 
 
 def test_a_run_is_named_by_its_id_by_latest_and_by_its_folder(good_run, workspace):

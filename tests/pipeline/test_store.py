@@ -68,6 +68,30 @@ def test_the_hash_of_an_object_is_that_of_its_bytes(any_store):
     assert publish(any_store, "a", b"x") == any_store.sha256("a") == hashlib.sha256(b"x").hexdigest()
 
 
+def test_no_writer_says_what_an_object_of_s3_hashes_to():
+    """The sum is S3's own; metadata, which a writer chooses, and sums of several parts are none."""
+    with mock_aws():
+        client = boto3.client(
+            "s3", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test"
+        )
+        client.create_bucket(Bucket="bucket")
+        store, one = S3Store("bucket", client), hashlib.sha256(b"one").hexdigest()
+        publish(store, "a", b"one")
+        assert client.head_object(Bucket="bucket", Key="a", ChecksumMode="ENABLED")["ChecksumSHA256"]
+        client.put_object(Bucket="bucket", Key="a", Body=b"two", Metadata={"sha256": one})
+        assert store.sha256("a") == hashlib.sha256(b"two").hexdigest()
+        with pytest.raises(StorageConflictError):
+            publish(store, "a", b"one")
+        upload = client.create_multipart_upload(
+            Bucket="bucket", Key="b", ChecksumAlgorithm="SHA256", ChecksumType="COMPOSITE"
+        )
+        told = {"Bucket": "bucket", "Key": "b", "UploadId": upload["UploadId"]}
+        part = client.upload_part(**told, PartNumber=1, Body=b"three", ChecksumAlgorithm="SHA256")
+        parts = [{"ETag": part["ETag"], "PartNumber": 1, "ChecksumSHA256": part["ChecksumSHA256"]}]
+        client.complete_multipart_upload(**told, MultipartUpload={"Parts": parts})
+        assert store.sha256("b") == hashlib.sha256(b"three").hexdigest()
+
+
 class Refusing:
     """An S3 client whose puts fail so many times with a code, then succeed."""
 

@@ -118,6 +118,30 @@ def test_unsigned_integers(kind, codec, tmp_path):
     assert np.array_equal(openfile.open_coadd(path, "image").read(), fits.getdata(path, 1))
 
 
+def renamed(path, cards):
+    """The file with string cards of HDU 1 changed, bytes in place."""
+    content = path.read_bytes()
+    for keyword, (old, new) in cards.items():
+        card = f"{keyword:8}= '{old}".encode()
+        at = content.index(card)
+        content = content[:at] + f"{keyword:8}= '{new}'".ljust(80).encode() + content[at + 80 :]
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("codec", "column"), [
+    ("GZIP_1", "GZIP_COMPRESSED_DATA"), ("NOCOMPRESS", "UNCOMPRESSED_DATA")
+])  # fmt: skip
+@pytest.mark.parametrize("kind", [np.int16, np.uint16, np.uint32])
+def test_integers_that_the_codec_does_not_suit(kind, codec, column, tmp_path):
+    """Tiles in the columns beside COMPRESSED_DATA, as the standard lets a writer put them (10.1.3)."""
+    pixels = (np.abs(field(np.int32)) % 20_000 + (0 if kind is np.int16 else 40_000)).astype(kind)
+    path = written(tmp_path, pixels, compression_type=codec)
+    assert np.array_equal(fits.getdata(path, 1), pixels)
+    renamed(path, {"ZCMPTYPE": (codec, "RICE_1"), "TTYPE1": ("COMPRESSED_DATA", column)})
+    assert {STORAGE[n] for n in read_tiles(path.read_bytes(), path).storage} == {column}
+    assert np.array_equal(openfile.open_coadd(path, "image").read(), pixels)
+
+
 @pytest.mark.parametrize("place", [0, 1])
 def test_images_that_are_not_packed_are_named_so(place, tmp_path):
     path = tmp_path / "coadd.fits.fz"

@@ -12,7 +12,7 @@ import pytest
 from astropy.io import fits
 
 from cli.main import main
-from survey.host_files import write_hosts
+from survey.host_files import hosts_by_group, write_hosts
 from survey.hosts import HostRules, Tally, checked_hosts, host_batches
 from survey.known_lenses import read_known_lenses
 from survey.layout import tractor_path
@@ -177,6 +177,9 @@ def test_a_file_given_twice_and_a_brick_in_two_releases(sweep, sky, capsys, tmp_
         ("ra,dec\n10.0\n", "line 2: ra, dec are 10.0, nothing"),
         ("ra,dec\n10.0,95\n", "line 2: ra, dec are 10.0, 95"),
         ("ra,dec\nnan,0\n", "line 2: ra, dec are nan, 0"),
+        ("ra,dec\n1_0,0\n", "line 2: ra, dec are 1_0, 0"),
+        ("RA [h],DEC [deg]\n10,5\n", "column 'RA [h]' is in 'h'; give degrees"),
+        ("ra,dec (rad)\n0.1,0.2\n", "column 'dec (rad)' is in 'rad'; give degrees"),
     ],
 )
 def test_damaged_lists_of_lenses(text, message, sweep, capsys, tmp_path):
@@ -187,7 +190,13 @@ def test_damaged_lists_of_lenses(text, message, sweep, capsys, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "head", ["name,RA [deg],DEC [deg],zlens", "id;RAJ2000;DEJ2000;z", "#\tra (deg)\tDec(deg)\tz"]
+    "head",
+    [
+        "name,RA [deg],DEC [deg],zlens",
+        "id;RAJ2000;DEJ2000;z",
+        "#\tra (deg)\tDec(deg)\tz",
+        "id,ra [Degrees],dec_[\N{DEGREE SIGN}],z [rad]",
+    ],
 )
 def test_lists_of_lenses_name_their_columns_in_several_ways(head, tmp_path):
     mark = next(m for m in "\t;," if m in head)
@@ -260,6 +269,22 @@ def test_galaxies_listed_twice_are_taken_once(sweep, tmp_path):
     assert (tally.hosts, tally.listed_twice) == (2 * len(hosts), 2 * len(hosts))
     numbers = [int(h.split("-")[2]) for h in pq.read_table(tmp_path / "out")["host_id"].to_pylist()]
     assert sum(n >= 7000 for n in numbers) == sum(n < 7000 for n in numbers) == len(hosts)
+
+
+@pytest.mark.parametrize("arcsec", [0.0, 3.0])
+def test_an_id_stands_once_whatever_its_second_place(arcsec, sweep, tmp_path):
+    """A catalogue with one twice is refused by the plan; the row that comes first in the file stays."""
+
+    def again(rows):
+        more = rows.copy()
+        more["dec"] += arcsec / 3600
+        return np.concatenate([rows, more])
+
+    _, hosts = chosen(sweep)
+    change(sweep, again)
+    tally = write_hosts([sweep], tmp_path / "out", HostRules())
+    assert (tally.hosts, tally.listed_twice) == (len(hosts), len(hosts))
+    assert pa.concat_tables(hosts_by_group(tmp_path / "out")).to_pylist() == hosts
 
 
 @pytest.mark.parametrize("marks", [("T", "F"), ("True", "False"), ("1", "0"), ("t", "f")])

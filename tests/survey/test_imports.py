@@ -13,7 +13,20 @@ PROBE = "import sys; sys.modules.update(dict.fromkeys({banned!r})); {statement}"
 @pytest.mark.parametrize(
     ("statement", "banned"),
     [
-        (IN_THE_TASK, ["scipy", "astropy_healpix", "fitsio", "pandas", "pipeline", "physics", "numba"]),
+        (
+            IN_THE_TASK,
+            [
+                "survey.synthetic",
+                "survey.plain",
+                "scipy",
+                "astropy_healpix",
+                "fitsio",
+                "pandas",
+                "pipeline",
+                "physics",
+                "numba",
+            ],
+        ),
         (IN_A_LAMBDA, ["astropy", "pyarrow", "boto3", "scipy", "astropy_healpix", "pipeline", "physics"]),
     ],
 )
