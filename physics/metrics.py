@@ -10,7 +10,8 @@ import numpy as np
 from physics import _validate
 
 #: How far below zero a pixel without light may lie: a render's error, of the peak (render.py), or this many
-#: electrons, for a stamp that holds next to nothing of a source whose light rings by 1e-7 of itself.
+#: electrons, for a stamp that holds next to nothing of a source whose light rings by 1e-7 of itself. A signal
+#: without a positive pixel is no light that rings, but one of the wrong sign.
 _RINGING, _RINGING_ELECTRONS = 1e-3, 1.0
 #: Beyond this numpy refuses to draw from a Poisson distribution.
 _MOST_ELECTRONS = 1e18
@@ -73,7 +74,8 @@ def add_poisson_noise(
     weights = _weights(invvar, s.shape, None)
     if _validate.number("gain", gain) <= 0:
         raise ValueError(f"gain must be positive, got {gain!r}")
-    least = -max(_RINGING * s.max(initial=0.0), _RINGING_ELECTRONS / gain)
+    most = s.max(initial=0.0)
+    least = -max(_RINGING * most, _RINGING_ELECTRONS / gain) if most > 0 else 0.0
     if s.min(initial=0.0) < least:
         raise ValueError(f"signal must not be negative (less than {least:.3g}), got {float(s.min())!r}")
     s = np.clip(s, 0.0, None)

@@ -1,10 +1,10 @@
 """Images of lensed sources as the survey would see them: one system, or columns of them.
 
-Error bounds for theta_E to 5", shear to 0.12, r_eff of 0.02 to 1" and effective PSFs of FWHM 0.6 to 2.5" on
-pixels of 0.262", Moffat beta 2.5 to 4 or Gaussian (tests/physics, benchmarks/accuracy.py): flux 5e-4, pixels
-1e-3 of the image's peak, magnification 1e-3; of a stamp with less than 1 % of the light, of that 1 %. The
-largest errors found are in benchmarks/README.md. More is accepted: there the bounds are aims. With PSF images
-they hold for what the images show of the PSF.
+Error bounds for theta_E to 5", shear to 0.12, n of 0.3 to 8, r_eff of 0.02 to 1" and effective PSFs of FWHM
+0.6 to 2.5" on pixels of 0.262", Moffat beta 2.5 to 4 or Gaussian (tests/physics, benchmarks/accuracy.py):
+flux 5e-4, pixels 1e-3 of the image's peak, magnification 1e-3; of a stamp with less than 1 % of the light, of
+that 1 %. The largest errors found are in benchmarks/README.md. More is accepted: there the bounds are aims.
+With PSF images they hold for what the images show of the PSF.
 """
 
 from collections.abc import Callable
@@ -33,6 +33,10 @@ GRID = 0.01
 #: A source with an r_eff (arcsec) beyond BROAD has no bright pixel: its tolerance falls as its brightness
 #: does, down to FAINTEST. One with n < 1 has an edge, along which errors are far from its peak: BROAD_EDGED.
 BROAD, BROAD_EDGED, FAINTEST = 0.25, 0.06, 4e-5
+#: A cuspy source (n > CUSPY) flatter than RIDGE has a ridge of many cells, each of little light, whose errors
+#: have one sign where the ridge lies along their edges: its tolerance falls with the cube of its axis ratio,
+#: down to RIDGED.
+CUSPY, RIDGE, RIDGED = 1.0, 0.55, 0.05
 _PIXEL_SCALE_RANGE = (0.01, 2.0)
 _CENTER_RANGE = (-100.0, 100.0)
 
@@ -244,13 +248,19 @@ class _Psfs(NamedTuple):
 _Pass = Callable[[np.ndarray, np.ndarray, float, np.ndarray], None]
 
 
+def _tolerances(sources: np.ndarray) -> np.ndarray:
+    """Of each source, in units of its flux: see BROAD and RIDGE."""
+    r_eff, n_sersic, q = sources[:, 0], sources[:, 1], sources[:, 2]
+    broad = np.where(n_sersic < 1.0, BROAD_EDGED, BROAD)
+    ridge = np.where(n_sersic > CUSPY, np.clip((q / RIDGE) ** 3, RIDGED, 1.0), 1.0)
+    return np.asarray(TOLERANCE * np.clip((broad / r_eff) ** 2, FAINTEST, 1.0) * ridge)
+
+
 def _in_two_passes(render_within: _Pass, systems: _Systems, result: RenderedBatch) -> None:
     """Render all systems, then those again whose errors weigh more than most (see LITTLE)."""
-    r_eff, n_sersic = systems.sources[:, 0], systems.sources[:, 1]
-    broad = np.where(n_sersic < 1.0, BROAD_EDGED, BROAD)
-    tolerances = TOLERANCE * np.clip((broad / r_eff) ** 2, FAINTEST, 1.0)
-    shot = np.zeros(len(r_eff), np.int64)
-    render_within(np.ones(len(r_eff), bool), tolerances, 1.0, shot)
+    tolerances = _tolerances(systems.sources)
+    shot = np.zeros(len(tolerances), np.int64)
+    render_within(np.ones(len(tolerances), bool), tolerances, 1.0, shot)
     share = result.flux_in_stamp.min(axis=1)
     faint = share < LITTLE
     if faint.any():

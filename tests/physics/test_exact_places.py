@@ -1,10 +1,11 @@
 """Lenses, sources and hosts exactly where people put them: on zero, on a pixel's centre, edge or corner."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
-from scipy.special import gamma, gammaincc, gammaincinv
+from scipy.special import gamma, gammainc, gammaincc, gammaincinv
 
 from physics import Lens, Psf, Source, render, render_batch
 from tests.physics.oracle import psf_density, render_oracle
@@ -103,3 +104,35 @@ def test_an_image_along_the_edge_of_cells_is_not_lost_between_them():
     got = render(lens, source, Psf((1.1,)), n_pix=63).image[0]
     truth = render_oracle(lens, source, 1.1, "moffat", 2.85, n_pix=63, tolerance=1e-8).image
     assert np.abs(got - truth).max() < 3e-4 * truth.max()
+
+
+PLACES = ((0.0, 0.0), (PIXEL, 0.0), (0.25 * PIXEL, 1.5 * PIXEL), (0.03, 0.2))
+
+
+def _unlensed(n_sersic, n_pix):
+    """Sources of every axis ratio, size and place, along the pixels and askew, behind no lens: half of them
+    with its centre on the source's, half far from it.
+    """
+    ratios, sizes, angles = (0.1, 0.15, 0.3, 1.0), (0.02, 0.1, 0.3), (0.0, 0.3, 0.5 * np.pi)
+    pairs = [
+        (
+            Lens(0.0, 0.9999, -0.5 * np.pi, 0.0, 0.0, x + beside, y),
+            Source((1.0,), r_eff, n_sersic, q, phi, x, y),
+        )
+        for q, r_eff, phi, (x, y), beside in itertools.product(ratios, sizes, angles, PLACES, (0.0, 5.0))
+    ]
+    return {**columns(pairs, (0.8,), (-0.5 * PIXEL, -0.5 * PIXEL)), "n_pix": n_pix}
+
+
+@pytest.mark.parametrize("n_pix", [63, 64])
+@pytest.mark.parametrize("n_sersic", [0.3, 0.5, 1.0, 2.0, 4.0, 6.0, 8.0])
+def test_without_a_lens_no_light_is_lost(n_sersic, n_pix):
+    """Magnification 1; and the stamp holds what the widest ellipse of the profile that fits into it does."""
+    table = _unlensed(n_sersic, n_pix)
+    got = render_batch(**table, kind="gaussian")
+    np.testing.assert_allclose(got.magnification, 1.0, atol=5e-4)
+    fits = 0.5 * n_pix * PIXEL - 1.5 * PIXEL - 0.5 * PIXEL - 2.0  # less the place, the host's offset, the PSF
+    radius = fits * np.sqrt(table["src_q"]) / table["r_eff"]
+    least = gammainc(2 * n_sersic, gammaincinv(2 * n_sersic, 0.5) * radius ** (1 / n_sersic))
+    assert (got.flux_in_stamp[:, 0] > least - 5e-4).all()
+    assert (got.flux_in_stamp[:, 0] < 1 + 5e-4).all()

@@ -62,6 +62,7 @@ def test_noise_takes_whatever_is_rendered(name):
     (lambda: add_poisson_noise(SIGNAL, INVVAR, 0.0, 1), "gain must be positive"),
     (lambda: add_poisson_noise(-SIGNAL, INVVAR, 1.0, 1), "signal must not be negative"),
     (lambda: add_poisson_noise(SIGNAL - 0.01, INVVAR, 1e3, 1), "signal must not be negative"),
+    (lambda: add_poisson_noise(-0.01 * SIGNAL, INVVAR, 1.0, 1), "signal must not be negative"),
 ])  # fmt: skip
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
