@@ -142,7 +142,5 @@ def spread_roots(roots: RootGrid, n_root: int, steps: int, stride: int, tables: 
     """grid += roots.flux, each at its root's centre."""
     weights = tables.rows[tables.start[0, 1] * WINDOW :]
     _expand(roots.flux, roots.expanded, roots.width, n_root, steps, weights, F32(0.0))
-    transpose(
-        roots.expanded, 0, roots.width, roots.turned, _FRONT * stride, stride, stride, roots.width
-    )
+    transpose(roots.expanded, 0, roots.width, roots.turned, _FRONT * stride, stride, stride, roots.width)
     _expand(roots.turned, grid, stride, n_root, steps, weights, _ONE)
