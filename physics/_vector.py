@@ -287,7 +287,7 @@ def _transpose_block(source: _Memory, places: list[Any], target: _Memory, to: li
 
 @intrinsic
 def transpose(typing_context, src, src_at, src_row, dst, dst_at, dst_row, rows, columns):  # type: ignore[no-untyped-def]
-    """dst[dst_at + j dst_row + i] = src[src_at + i src_row + j], i < rows, j < columns: in BLOCKs."""
+    """dst[dst_at + j dst_row + i] = src[src_at + i src_row + j], i < rows, j < columns, in BLOCKs."""
     whole = types.int64
     signature = types.void(_ARRAY, whole, whole, _ARRAY, whole, whole, whole, whole)
 

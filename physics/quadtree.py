@@ -106,7 +106,7 @@ def _flush_queue(job: Job, q: Cells, rule: int) -> Real:
     samples, totals, n = job.work.samples, job.work.totals, q.length[0]
     job.work.shot[0] += n * rule * rule
     negligible = F32(NEGLIGIBLE * job.tolerance)
-    brightness(q.x, q.y, q.side, whole(n), job.tables.node, rule, job.rays, samples, SAMPLE_STRIDE, totals)
+    brightness(q.x, q.y, q.side, whole(n), job.tables.node, rule, job.rays, samples, SAMPLE_STRIDE)
     _sum_nodes(rule, whole(n), q.side, job.tables, samples, totals)
     flux = 0.0
     for c in range(n):

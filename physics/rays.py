@@ -249,17 +249,11 @@ def _to_source(
 
 
 @formula
-def _power(r2: Real, r: Numbers) -> Real:
-    """R^(1/n) at R^2 (source units)."""
-    return exp2(r.half_inv_n * log2(r2))
-
-
-@formula
-def _profile(r2: Real, power: Real, r: Numbers) -> Real:
+def _profile(r2: Real, r: Numbers) -> Real:
     """Sersic brightness at R^2 (source units), smooth inside the core; relative error 1e-5 where it is more
-    than exp(-15) of that at r_eff (the exponent's rounding), less light beyond. power: `_power` R^2.
+    than exp(-15) of that at r_eff (the exponent's rounding), less light beyond.
     """
-    wing = exp2(r.log2_i0 + r.neg_b_log2e * power)
+    wing = exp2(r.log2_i0 + r.neg_b_log2e * exp2(r.half_inv_n * log2(r2)))
     core = r.core0 + r2 * (r.core1 + r2 * r.core2)
     return core if r2 < r.core_r2 else wing
 
@@ -267,9 +261,8 @@ def _profile(r2: Real, power: Real, r: Numbers) -> Real:
 @vectorised
 def _brightness(
     x: Array, y: Array, side: Array, n: int, nodes: Array, rule: int, r: Numbers, c: tuple[Real, ...],
-    s: tuple[Real, ...], out: Array, stride: int, powers: Array,
+    s: tuple[Real, ...], out: Array, stride: int,
 ) -> None:  # fmt: skip
-    # three short loops: a processor looks some 100 operations ahead, and in one long chain it would only wait
     for j in range(rule):
         for i in range(rule):
             shift_x, shift_y, samples = nodes[rule, i], nodes[rule, j], out[(j * rule + i) * stride :]
@@ -278,21 +271,18 @@ def _brightness(
                 sx, sy, _, _, _, _ = _to_source(px, py, r, c, s)
                 samples[k] = sx * sx + sy * sy + _TINY
             for k in range(n):
-                powers[k] = _power(samples[k], r)
-            for k in range(n):
-                samples[k] = _profile(samples[k], powers[k], r)
+                samples[k] = _profile(samples[k], r)
 
 
 @inlined
 def brightness(
-    x: Array, y: Array, side: Array, n: int, nodes: Array, rule: int, rays: Rays, out: Array, stride: int,
-    powers: Array,
-) -> None:  # fmt: skip
+    x: Array, y: Array, side: Array, n: int, nodes: Array, rule: int, rays: Rays, out: Array, stride: int
+) -> None:
     """out[(j rule + i) stride + k] = brightness at node (i, j) of cell k < n: (x + nodes[rule, i] side,
-    y + nodes[rule, j] side)[k]. powers: scratch.
+    y + nodes[rule, j] side)[k].
     """
     if rays.round:
         c, s = rays.c[:ROUND_TERMS], rays.s[:ROUND_TERMS]
-        _brightness(x, y, side, n, nodes, rule, rays.numbers, c, s, out, stride, powers)
+        _brightness(x, y, side, n, nodes, rule, rays.numbers, c, s, out, stride)
     else:
-        _brightness(x, y, side, n, nodes, rule, rays.numbers, rays.c, rays.s, out, stride, powers)
+        _brightness(x, y, side, n, nodes, rule, rays.numbers, rays.c, rays.s, out, stride)
