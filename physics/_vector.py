@@ -1,6 +1,6 @@
 """Loops over explicit vectors of floats, emitted as LLVM IR where LLVM's own vectoriser gives up.
 
-Matrix products need their block of sums kept in registers; deposits of 8x8 and transposes of 16x16 are too
+Matrix products need their block of sums kept in registers; deposits and transposes of 8x8 are too
 short for LLVM's loops. Left to it, all three take five times longer. Formulas are written once, on `Vector`
 operands. 16 floats are one AVX-512 register; LLVM splits them on smaller machines. All arrays are flat,
 contiguous float32; indices are not checked.
@@ -249,28 +249,64 @@ def across(formula: Callable[..., tuple[Vector, ...]], left: int, right: int, re
     return apply
 
 
+#: Floats of a shuffle's lane: AVX2 moves a float from one half of a register to the other only by slow
+#: shuffles, so blocks of 4x4 are transposed side by side in the two halves.
+_LANE = 4
+#: Rows and columns that are transposed at once.
+BLOCK = 2 * _LANE
+
+
 def _interleave(builder: Any, a: Any, b: Any, upper: bool) -> Any:
-    """a0 b0 a1 b1 .. of the lower or the upper halves."""
-    first = LANES // 2 if upper else 0
-    order = [k for i in range(first, first + LANES // 2) for k in (i, i + LANES)]
-    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), LANES), order))
+    """a0 b0 a1 b1 of the lower or the upper half of each lane."""
+    first = _LANE // 2 if upper else 0
+    order = [lane + k for lane in (0, _LANE) for i in (first, first + 1) for k in (i, i + BLOCK)]
+    return builder.shuffle_vector(a, b, _whole_numbers(order))
+
+
+def _whole_numbers(order: list[int]) -> Any:
+    """What `shuffle_vector` is told by."""
+    return ir.Constant(ir.VectorType(ir.IntType(32), len(order)), order)
+
+
+def _transpose_block(source: _Memory, places: list[Any], target: _Memory, to: list[Any]) -> None:
+    """Columns of the BLOCK rows that begin at `places` become the rows that begin at `to`."""
+    both = _whole_numbers(list(range(BLOCK)))
+    for first in (0, _LANE):
+        at = ir.Constant(_I64, first)
+        parts = [source.load(source.builder.add(place, at), _LANE).value for place in places]
+        upper, lower = parts[:_LANE], parts[_LANE:]
+        rows = [source.builder.shuffle_vector(a, b, both) for a, b in zip(upper, lower, strict=True)]
+        for _ in range(2):  # two perfect shuffles of the rows transpose 2^2 x 2^2
+            rows = [
+                _interleave(source.builder, rows[k // 2], rows[k // 2 + _LANE // 2], bool(k % 2))
+                for k in range(_LANE)
+            ]
+        for place, row in zip(to[first:], rows, strict=False):
+            target.store(place, Vector(source.builder, row))
 
 
 @intrinsic
-def transpose_block(typing_context, src, src_at, src_stride, dst, dst_at, dst_stride):  # type: ignore[no-untyped-def]
-    """dst[dst_at + j dst_stride + i] = src[src_at + i src_stride + j] for i, j < 16."""
-    signature = types.void(_ARRAY, types.int64, types.int64, _ARRAY, types.int64, types.int64)
+def transpose(typing_context, src, src_at, src_row, dst, dst_at, dst_row, rows, columns):  # type: ignore[no-untyped-def]
+    """dst[dst_at + j dst_row + i] = src[src_at + i src_row + j], i < rows, j < columns, in BLOCKs."""
+    whole = types.int64
+    signature = types.void(_ARRAY, whole, whole, _ARRAY, whole, whole, whole, whole)
 
     def generate(context, builder, sig, args):  # type: ignore[no-untyped-def]
         source, target = (_Memory(context, builder, sig.args[k], args[k]) for k in (0, 3))
-        rows = [source.load(_index(builder, args[1], args[2], k)).value for k in range(LANES)]
-        for _ in range(4):  # four perfect shuffles of the rows transpose 2^4 x 2^4
-            rows = [
-                _interleave(builder, rows[k // 2], rows[k // 2 + LANES // 2], bool(k % 2))
-                for k in range(LANES)
-            ]
-        for k in range(LANES):
-            target.store(_index(builder, args[4], args[5], k), Vector(builder, rows[k]))
+        src_at, src_row, dst_at, dst_row = (args[k] for k in (1, 2, 4, 5))
+
+        def block(i: Any, j: Any) -> None:
+            first = builder.add(src_at, builder.add(builder.mul(i, src_row), j))
+            to = builder.add(dst_at, builder.add(builder.mul(j, dst_row), i))
+            places, targets = (
+                [_index(builder, start, row, k) for k in range(BLOCK)]
+                for start, row in ((first, src_row), (to, dst_row))
+            )
+            _transpose_block(source, places, target, targets)
+
+        _count_up(
+            builder, args[6], BLOCK, lambda i: _count_up(builder, args[7], BLOCK, lambda j: block(i, j))
+        )
         return context.get_dummy_value()
 
     return signature, generate

@@ -19,7 +19,7 @@ import numpy as np
 
 from physics._jit import Array, Real, formula, vectorised
 from physics._simd import exp2
-from physics._vector import LANES, Vector, across, matrix_product, transpose_block
+from physics._vector import LANES, Vector, across, matrix_product, transpose
 from physics.geometry import ROOT_PIXELS, Geometry
 from physics.gridding import window_transform
 from physics.series import LEAST_MODES, MODES_UNIT, NO_NUMBERS, Series, forward, inverse, series
@@ -123,24 +123,14 @@ def buffers(g: Geometry, p: Plan, bands: int, terms: int) -> Buffers:
 
 
 @vectorised
-def _transpose(
-    src: Array, src_at: int, src_row: int, dst: Array, dst_at: int, dst_row: int, rows: int, columns: int
-) -> None:
-    """dst [column, row] = src [row, column]; whole blocks of 16x16."""
-    for i in range(0, rows, LANES):
-        for j in range(0, columns, LANES):
-            transpose_block(src, src_at + i * src_row + j, src_row, dst, dst_at + j * dst_row + i, dst_row)
-
-
-@vectorised
 def spectrum(buf: Buffers, p: Plan, modes: int) -> None:
     """Coefficients of buf.grid for the first `modes` frequencies, without u."""
     stride, row, part = p.stride, pair_row(modes), modes * p.stride
     half, turned = buf.passed, buf.values
     forward(p.points, buf.field, stride, stride, modes, buf.work, half, part)
     edge = (p.points.samples - p.n_used) // 2
-    _transpose(half, 0, stride, turned, edge * row, row, modes, p.n_used)
-    _transpose(half, part, stride, turned, edge * row + modes, row, modes, p.n_used)
+    transpose(half, 0, stride, turned, edge * row, row, modes, p.n_used)
+    transpose(half, part, stride, turned, edge * row + modes, row, modes, p.n_used)
     turned[: edge * row] = F32(0.0)
     turned[(edge + p.n_used) * row : p.points.samples * row] = F32(0.0)
     forward(p.points, turned, row, 2 * modes, modes, buf.work, buf.coefficients, p.part)
@@ -213,8 +203,8 @@ def synthesise(buf: Buffers, p: Plan, modes: int) -> None:
     n, row, wide, out_row = p.n_even, pair_row(modes), whole(p.n_even, LANES), image_row(p)
     c, turned, part = buf.passed, buf.values, whole(modes, LANES) * out_row
     inverse(p.pixels, c, modes * row, row, 2 * modes, modes, buf.work, turned, n)
-    _transpose(turned, 0, row, c, 0, out_row, wide, modes)
-    _transpose(turned, modes, row, c, part, out_row, wide, modes)
+    transpose(turned, 0, row, c, 0, out_row, wide, modes)
+    transpose(turned, modes, row, c, part, out_row, wide, modes)
     inverse(p.pixels, c, part, out_row, wide, modes, buf.work, turned, n)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from physics._jit import Array, Real, inlined, vectorised
-from physics._vector import LANES, deposit_loop, transpose_block
+from physics._vector import LANES, deposit_loop, transpose
 from physics.cells import QUEUE, ROUND
 from physics.geometry import DENSITIES, WINDOW
 from physics.gridding import NODE_LEVEL, deposit_tables, node_tables
@@ -142,14 +142,5 @@ def spread_roots(roots: RootGrid, n_root: int, steps: int, stride: int, tables: 
     """grid += roots.flux, each at its root's centre."""
     weights = tables.rows[tables.start[0, 1] * WINDOW :]
     _expand(roots.flux, roots.expanded, roots.width, n_root, steps, weights, F32(0.0))
-    for i in range(0, stride, LANES):
-        for j in range(0, roots.width, LANES):
-            transpose_block(
-                roots.expanded,
-                i * roots.width + j,
-                roots.width,
-                roots.turned,
-                (j + _FRONT) * stride + i,
-                stride,
-            )
+    transpose(roots.expanded, 0, roots.width, roots.turned, _FRONT * stride, stride, stride, roots.width)
     _expand(roots.turned, grid, stride, n_root, steps, weights, _ONE)
