@@ -71,7 +71,7 @@ OF_SKY = {
 OF_ORIENTATION = {"orientation": Limit(run=(0.7, 1.1), brick=(0.5, 1.1), host=(-0.3, 1.3), clean_rate=0.003)}
 # The map and the catalogue's column are of the same pixel, but for rounding and the edges of CCDs.
 _PSFSIZE = Limit(run=(-0.005, 0.005), brick=(-0.01, 0.01), host=(-0.01, 0.01), clean_rate=0.01)
-_COPIED = Limit(run=(-1e-5, 1e-5), brick=(-1e-5, 1e-5), host=(-1e-5, 1e-5), clean_rate=0.0)
+_COPIED = Limit(run=(-1e-4, 1e-4), brick=(-1e-4, 1e-4), host=(-1e-4, 1e-4), clean_rate=0.0)
 _PLACED = Limit(run=(-0.01, 0.01), brick=(-0.01, 0.01), host=(-0.01, 0.01), clean_rate=0.0)
 OF_RECORD = {
     "position": _PLACED,

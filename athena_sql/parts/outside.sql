@@ -40,7 +40,7 @@ scores AS (
   SELECT
     abs(a.mean_y - (l.run_low + l.run_high) / 2e0)
       / ((l.run_high - l.run_low) / 2e0 + 5e0 * greatest(p.error_of_bricks, p.sd / sqrt(a.n))) AS score,
-    format('%s is %.3f in the mean, of %.2f to %.2f', a.quantity, a.mean_y, l.run_low, l.run_high) AS told
+    format('%s is %.4f in the mean, of %.4f to %.4f', a.quantity, a.mean_y, l.run_low, l.run_high) AS told
   FROM run_means AS a
   JOIN limits AS l ON a.quantity = l.quantity
   JOIN pooled AS p ON a.quantity = p.quantity
@@ -48,8 +48,8 @@ scores AS (
   SELECT
     abs(a.mean_y - (l.brick_low + l.brick_high) / 2e0)
       / ((l.brick_high - l.brick_low) / 2e0 + 5e0 * p.sd / sqrt(a.n)),
-    format('%s is %.3f', a.quantity, a.mean_y)
-      || format(' in brick %s, of %.2f to %.2f', a.brickname, l.brick_low, l.brick_high)
+    format('%s is %.4f', a.quantity, a.mean_y)
+      || format(' in brick %s, of %.4f to %.4f', a.brickname, l.brick_low, l.brick_high)
   FROM brick_means AS a
   JOIN limits AS l ON a.quantity = l.quantity
   JOIN pooled AS p ON a.quantity = p.quantity
@@ -57,12 +57,20 @@ scores AS (
   SELECT
     a.n_beyond / (3e0 + a.n * l.clean_rate + 5e0 * sqrt(a.n * l.clean_rate)),
     format('%s of %d of %d hosts', a.quantity, a.n_beyond, a.n)
-      || format(' lies outside %.2f to %.2f', l.host_low, l.host_high)
+      || format(' lies outside %.4f to %.4f', l.host_low, l.host_high)
   FROM run_means AS a
   JOIN limits AS l ON a.quantity = l.quantity
 ),
+-- The first by its words where several are alike: engines differ in which one max_by finds.
+most AS (
+  SELECT coalesce(max(score), 0e0) AS score FROM scores
+),
 outside AS (
-  SELECT coalesce(max(score), 0e0) AS score, coalesce(max_by(told, score), 'nothing') AS told FROM scores
+  SELECT
+    max(m.score) AS score,
+    coalesce(min(CASE WHEN s.score >= (1e0 - 1e-9) * m.score THEN s.told END), 'nothing') AS told
+  FROM most AS m
+  LEFT JOIN scores AS s ON true
 ),
 subject AS (
   SELECT count(DISTINCT host_id) AS n, count(DISTINCT brickname) AS n_bricks FROM clipped
