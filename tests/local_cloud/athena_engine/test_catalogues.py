@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from moto import mock_aws
 
-from local_cloud.athena_engine import Engine, FolderCatalogue, GlueCatalogue, QueryError
+from local_cloud.athena_engine import Engine, FolderCatalogue, GlueCatalogue, QueryError, Result
+from pipeline.schema import Column, Table
 from tests.local_cloud.athena_engine.conftest import ARROW, EMPTY, LENSES, ROWS, TABLES, part, write
 
 KEYS = [{"Name": name, "Type": "string"} for name in ("tier", "run_id", "region_split")]
@@ -238,3 +239,22 @@ def test_a_location_that_is_gone_has_no_rows(glue: Any, folder: Path) -> None:
     shutil.rmtree(folder / "lenses")
     assert names(over(glue, folder)) == []
     assert EMPTY.name in GlueCatalogue(glue, Path).names()
+
+
+def test_a_query_asked_again_is_of_the_tables_as_they_are(tmp_path: Path) -> None:
+    """Translations are remembered; rows are not, nor columns of another type, nor a table that is gone."""
+    sql = "SELECT max(theta) AS most FROM lenses"
+
+    def asked(name: str, theta: float, column: Column) -> Result:
+        folder, schema = tmp_path / name, pa.schema([(column.name, pa.float64())])
+        write(part(folder, "one", "train"), [{column.name: theta}], schema)
+        table = Table("lenses", "a toy table", (column,))
+        return Engine(FolderCatalogue(folder, tables=(table,))).execute(sql)
+
+    wide = Column("theta", "double", "radius", nullable=True)
+    assert asked("first", 0.5, wide).rows == [(0.5,)]
+    assert asked("second", 9.0, wide).rows == [(9.0,)]
+    with pytest.raises(QueryError, match="theta"):
+        asked("third", 0.5, Column("other", "double", "radius", nullable=True))
+    with pytest.raises(QueryError, match="TABLE_NOT_FOUND"):
+        Engine(FolderCatalogue(tmp_path / "first", tables=())).execute(sql)
