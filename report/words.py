@@ -143,7 +143,7 @@ def sentences(verdict: Verdict) -> list[str]:
 
 def next_step(verdict: Verdict, plan: dict[str, Any]) -> str:
     if not verdict.go:
-        return "The selection function (phase 4d) is blocked. Mend the causes below and run the tier again."
+        return "The selection function (phase 4d) is blocked. Mend the causes and run the tier again."
     bricks = cut_to(plan)
     if bricks is not None:
         return (

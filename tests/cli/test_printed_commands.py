@@ -91,6 +91,7 @@ def stand_for(good_run, workspace, tmp_path_factory):
     shutil.copytree(sky / "tractor", sweeps)
     return {
         " RUN": f" {good_run.json['run_dir']}",
+        " latest ": f" {good_run.json['run_dir']} ",
         "/data/dr10/south": f"{sky} --bricks 3",
         "--sky dr10-south": f"--sky {sky} --bricks 3",
         "sweeps/": f"{sweeps}/",
