@@ -10,7 +10,20 @@ from typing import Any
 
 from scipy.stats import beta
 
-FAMILIES = ("physics", "units", "geometry", "data", "splits", "controls", "masks", "noise", "storage")
+FAMILIES = (
+    "physics",
+    "units",
+    "geometry",
+    "sky",
+    "psf",
+    "record",
+    "data",
+    "splits",
+    "controls",
+    "masks",
+    "noise",
+    "storage",
+)
 AT_LEAST = ("coverage", "flux_theta_e")  # their statistic has to exceed the bound
 INTRO = """# The bug zoo, as measured
 
