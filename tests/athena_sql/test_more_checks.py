@@ -222,3 +222,14 @@ def test_a_hash_may_leave_a_split_out_of_few_blocks(tmp_path: Path, bricks: int,
     tables = make_run(n_bricks=bricks, hosts_per_brick=1)
     tables = plant(tables, "manifest", "region_id", lambda row: 16 * row["region_id"])
     assert dealt(tmp_path, tables, ("train", "test"), load_tier("pilot")).status == status
+
+
+def test_chance_may_leave_a_cell_of_a_small_split_empty(judge: Judge, clean: Tables) -> None:
+    """39 planned rows of a split without large, faint systems say nothing; 40 do."""
+    for n, status in ((39, "INCONCLUSIVE"), (40, "FAIL")):
+        rows = clean["manifest"].to_pylist()
+        first = [row for row in rows if row["brickname"] == "0000p000"]
+        kept = [row for row in first if not (row["theta_e_arcsec"] > 0.6 and row["src_dmag"] > 1.5)][:n]
+        others = [row for row in rows if row["brickname"] not in ("0000p000", "0090p003")]
+        manifest = pa.Table.from_pylist([*kept, *others], schema=clean["manifest"].schema)
+        assert judge({**clean, "manifest": manifest}, "coverage").status == status
