@@ -28,6 +28,7 @@ def test_awswrangler_reads_a_registered_partition_and_nothing_before(deployed):
     partition = RunLayout("debug", "run-1").partition(CHECK_RESULTS.name)
     row = {"name": "nulls", "status": "PASS", "critical": True, "statistic": 0.0, "bound": 0.5, "n": 3,
            "message": 'said "so", with a comma'}  # fmt: skip
+    row |= {"sql_sha256": "0" * 64, "code_version": "0" * 64}
     publish(store, partition.part(0), to_bytes(from_rows(CHECK_RESULTS, [row])))
     session = boto3.Session("local", "local", region_name="us-east-1")
 

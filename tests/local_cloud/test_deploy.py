@@ -181,9 +181,10 @@ with cloud:
     time.sleep(600)
 """
     text = script(assembly, tmp_path / "storage", body)
-    process = subprocess.Popen(
-        [sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(  # a shell's background jobs ignore SIGINT, and their children with them
+        [sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     pids = [int(pid) for pid in (marker / "pids").read_text().split()]
